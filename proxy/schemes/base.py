@@ -1,0 +1,141 @@
+"""What every way to authenticate has in common.
+
+A scheme is told of one request and answers with an Injection: what to add. It changes nothing and sends
+nothing to the vendor's API itself. The gateway drops every header and query parameter of the injected names
+from the caller's request, in any spelling, and adds the scheme's own. So a caller cannot override a
+credential, a replay starts from the original, and a new scheme cannot forget to strip.
+
+The dataclass fields of a scheme are its configuration keys, under `auth:`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from proxy.target import canonical
+from proxy.template import Template, Value
+
+if TYPE_CHECKING:
+    from proxy.clock import Clock
+    from proxy.tokens.cache import TokenCache
+    from proxy.tokens.credential import Credential, TokenPolicy
+    from proxy.tokens.login import LoginClient
+
+CredentialUse = Literal["none", "static", "signed", "cached", "fetched"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """The request as it would go out without a credential.
+
+    `target` is path and query on `origin` ("https://api.example.com"), as raw text, without the parameters
+    that the scheme injects. `body` is None while it is being streamed and was not held; b"" where there is none.
+    """
+
+    method: str
+    origin: str
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes | None = b""
+
+    def header(self, name: str) -> str | None:
+        """The first field value of this name, or None."""
+        wanted = name.lower().encode()
+        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """What to add to one request. `generation` numbers the token in it; `use` is for the log."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    generation: int | None = None
+    use: CredentialUse = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """The vendor's answer, as far as a scheme may judge it.
+
+    `body` is the decoded body of a small JSON answer if the scheme has `inspects_answer`, otherwise None.
+    """
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderContext:
+    """What a scheme may use of the provider that it authenticates for."""
+
+    name: str
+    base_url: str
+    clock: Clock
+    tokens: TokenCache
+    policy: TokenPolicy
+    login_client: LoginClient
+
+
+@dataclass(kw_only=True, eq=False)
+class AuthScheme(ABC):
+    """One way to authenticate. Override `authorize`; the rest has defaults that suit a static credential.
+
+    `headers` and `query` are templates over `variables` and whatever names the scheme documents.
+    """
+
+    # True: the body is held, bounded by max_body, and given to authorize(). Otherwise it is given if it is small.
+    needs_body: ClassVar[bool] = False
+    # Names that `headers` and `query` may use beside the variables.
+    places: ClassVar[frozenset[str]] = frozenset()
+
+    variables: dict[str, Template] = field(default_factory=dict)
+    headers: dict[str, Template] = field(default_factory=dict)
+    query: dict[str, Template] = field(default_factory=dict)
+
+    def bind(self, provider: ProviderContext) -> None:
+        """Take what this scheme needs of its provider. Called once, before the first request; no I/O."""
+
+    @abstractmethod
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        """Say what to add to this request.
+
+        Raises CredentialUnavailable or CredentialRejected when there is nothing to add; the request is then
+        not sent.
+        """
+
+    @property
+    def inspects_answer(self) -> bool:
+        """Whether `rejected` wants to see small JSON bodies, not only the status."""
+        return False
+
+    def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
+        """Whether the answer says that the injected token died and a fresh authorize() may do better.
+
+        Called for every answer; a scheme with tokens tells its credential what it learned here.
+        """
+        return False
+
+    @property
+    def credential(self) -> Credential | None:
+        """The shared token behind this scheme, for readiness and metrics; None if there is none."""
+        return None
+
+    @property
+    def injected_headers(self) -> frozenset[str]:
+        """Canonical names of all headers that `authorize` ever adds: callers' own are dropped."""
+        return frozenset(canonical(name) for name in self.headers)
+
+    @property
+    def injected_query(self) -> frozenset[str]:
+        """The same for query parameters."""
+        return frozenset(canonical(name) for name in self.query)
+
+
+def rendered(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    """Names with their templates filled in, in the order of the configuration."""
+    return tuple((name, template.render(scope)) for name, template in templates.items())

@@ -1,0 +1,50 @@
+"""The request target as text, from the caller's request line to the wire.
+
+Nothing here decodes and encodes again: what is not dropped stays as it was written, byte for byte, because
+signatures are made over it. The same functions build what a scheme signs and what the gateway sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from urllib.parse import quote, unquote_plus
+
+
+def canonical(name: str) -> str:
+    """The form in which header and parameter names are compared: `X_Api_Key` is `x-api-key`."""
+    return name.lower().replace("_", "-")
+
+
+def drop_parameters(target: str, names: Collection[str]) -> str:
+    """The target without the query parameters of these (canonical) names, in whatever encoding they came.
+
+    A target that has none of them is returned untouched, a bare `?` and empty parameters included.
+    """
+    path, mark, query = target.partition("?")
+    if not query or not names:
+        return target
+    pieces = query.split("&")
+    kept = [piece for piece in pieces if not _is_named(piece, names)]
+    if len(kept) == len(pieces):
+        return target
+    return path + mark + "&".join(kept) if kept else path
+
+
+def has_parameter(target: str, names: Collection[str]) -> bool:
+    return drop_parameters(target, names) != target
+
+
+def add_parameters(target: str, parameters: Iterable[tuple[str, str]]) -> str:
+    """The target with these parameters behind its own, percent-encoded (RFC 3986 unreserved stay as they are)."""
+    added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
+    if not added:
+        return target
+    _, mark, query = target.partition("?")
+    if not mark:
+        return f"{target}?{added}"
+    return f"{target}&{added}" if query else target + added
+
+
+def _is_named(piece: str, names: Collection[str]) -> bool:
+    # Some servers still split at a semicolon too, so a parameter could hide behind one.
+    return any(canonical(unquote_plus(part.partition("=")[0])) in names for part in piece.split(";"))
