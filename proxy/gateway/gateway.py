@@ -1,0 +1,185 @@
+"""One request, straight down: guard, route, request, authorize, send, rejected?, relay."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp.web import BaseRequest
+
+from proxy.errors import (
+    Draining,
+    MalformedRequest,
+    MethodNotAllowed,
+    NoRoute,
+    ProxyError,
+    UnknownExpectation,
+    UpstreamError,
+)
+from proxy.gateway.body import HELD_LIMIT, CallerBody, CallerGone
+from proxy.gateway.cors import answer_headers, preflight_answer
+from proxy.gateway.forward import Inbound, forward
+from proxy.gateway.guard import Guard, check_page
+from proxy.gateway.headers import check_framing, field_value
+from proxy.gateway.refusal import refusal
+from proxy.gateway.relay import abort, open_transport, relay
+from proxy.gateway.route import Route, RouteTable
+from proxy.gateway.target import check_target
+from proxy.schemes.base import CredentialUse
+
+_log = logging.getLogger("authproxy.gateway")
+
+_REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
+
+
+@dataclass(slots=True)
+class Passage:
+    """What became of one request, for the log and the metrics; filled in on the way."""
+
+    method: str
+    started: float
+    route: Route | None = None
+    status: int = 0
+    error: ProxyError | None = None
+    credential: CredentialUse = "none"
+    repeats: int = 0
+    repeat_reason: str = ""
+    answered: float = 0.0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    body: CallerBody | None = field(default=None, repr=False)
+
+
+Observer = Callable[[Passage, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Tells aiohttp's connection that the answer is written already."""
+
+    keep_alive: bool
+
+    async def prepare(self, request: BaseRequest) -> None:
+        pass
+
+    async def write_eof(self) -> None:
+        pass
+
+
+class Gateway:
+    """`observe` is told of every passage when it is over, with the loop's time."""
+
+    def __init__(self, guard: Guard, routes: RouteTable, observe: Observer) -> None:
+        self.guard = guard
+        self.routes = routes
+        self.is_draining = False
+        self._observe = observe
+
+    async def handle(self, caller: BaseRequest) -> Done:
+        """Answer one request. Raises nothing but CancelledError, when the caller hung up."""
+        loop = asyncio.get_running_loop()
+        passage = Passage(caller.method, loop.time())
+        try:
+            return await self._pass_on(caller, passage)
+        except CallerGone:
+            passage.status = 499
+            return Done(keep_alive=False)
+        except asyncio.CancelledError:
+            passage.status = 499
+            raise
+        except ProxyError as error:
+            return self._refuse(caller, passage, error)
+        except Exception as error:  # noqa: BLE001 - the one boundary: whatever it is, no text of it gets out
+            _log.error("internal error", exc_info=error)
+            return self._refuse(caller, passage, ProxyError())
+        finally:
+            if passage.body is not None:
+                passage.request_bytes = passage.body.bytes_read
+            self._observe(passage, loop.time())
+
+    async def _pass_on(self, caller: BaseRequest, passage: Passage) -> Done:
+        headers, target = caller.raw_headers, caller.raw_path
+        self._check_request(caller)
+        route = passage.route = self.routes.find(target)
+        check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
+        if route is None:
+            check_page(headers, frozenset())
+            raise NoRoute
+        origin = check_page(headers, route.allowed_origins)
+        if origin is not None and (answer := preflight_answer(caller.method, headers, origin)) is not None:
+            open_transport(caller).write(answer)
+            passage.status = 204
+            return Done(keep_alive=True)
+        route.check(caller.method, target, headers)
+        passage.body = self._body(caller, route)
+        inbound = Inbound(caller.method, target, headers, passage.body)
+
+        forwarded = await forward(route, inbound)
+
+        passage.answered = asyncio.get_running_loop().time()
+        passage.status = forwarded.answer.status
+        passage.credential = forwarded.use
+        passage.repeats, passage.repeat_reason = forwarded.repeats, forwarded.reason
+        keep_alive = self._keeps_alive(caller)
+        try:
+            passage.response_bytes = await relay(
+                forwarded.answer, caller, keep_alive=keep_alive, extra=answer_headers(origin)
+            )
+        except UpstreamError as error:
+            passage.error = error
+            abort(caller)
+            return Done(keep_alive=False)
+        except BaseException:
+            forwarded.answer.abort()
+            raise
+        return Done(keep_alive=keep_alive)
+
+    def _check_request(self, caller: BaseRequest) -> None:
+        """What can be said of a request before its route is known. Raises a CallerError."""
+        if self.is_draining:
+            raise Draining(retry_after=1)
+        headers = caller.raw_headers
+        self.guard.check_caller(headers)
+        if caller.version not in ((1, 0), (1, 1)):
+            raise MalformedRequest
+        if caller.method in _REFUSED_METHODS:
+            raise MethodNotAllowed
+        check_framing(headers, (caller.version.major, caller.version.minor))
+        expectation = field_value(headers, b"expect")
+        if expectation is not None and expectation.lower() != b"100-continue":
+            raise UnknownExpectation
+
+    def _body(self, caller: BaseRequest, route: Route) -> CallerBody:
+        headers = caller.raw_headers
+        length = field_value(headers, b"content-length")
+        limit = route.max_body
+        if limit is None and route.provider.scheme.needs_body:
+            limit = HELD_LIMIT
+
+        def invite() -> None:
+            if field_value(headers, b"expect") is not None:
+                open_transport(caller).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        return CallerBody(
+            caller.content,
+            declared=None if length is None else int(length),
+            is_chunked=field_value(headers, b"transfer-encoding") is not None,
+            limit=limit,
+            on_read=invite,
+        )
+
+    def _keeps_alive(self, caller: BaseRequest) -> bool:
+        """A connection with an unread body is closed: its bytes would be read as the next request."""
+        return caller.keep_alive and caller.version >= (1, 1) and caller.content.is_eof() and not self.is_draining
+
+    def _refuse(self, caller: BaseRequest, passage: Passage, error: ProxyError) -> Done:
+        passage.status, passage.error = error.status, error
+        keep_alive = self._keeps_alive(caller)
+        try:
+            transport = open_transport(caller)
+        except CallerGone:
+            return Done(keep_alive=False)
+        transport.write(refusal(error, with_body=caller.method != "HEAD", keep_alive=keep_alive))
+        return Done(keep_alive=keep_alive)

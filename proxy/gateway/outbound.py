@@ -1,0 +1,64 @@
+"""From a caller's request to the vendor's: plain functions over text and bytes.
+
+`outbound_request` is what a scheme is asked to authorize; `request_head` puts its injection in. `explain`
+uses the same two, so what it prints is what would be sent.
+"""
+
+from __future__ import annotations
+
+from proxy.errors import BadHeader
+from proxy.gateway.headers import RawHeaders, passing
+from proxy.gateway.route import Route
+from proxy.gateway.target import provider_target
+from proxy.schemes.base import Injection, OutboundRequest, rendered
+from proxy.target import add_parameters, drop_parameters
+
+# A vendor's token may not break out of its header (RFC 9110 §5.5).
+_UNSAFE = frozenset("\r\n\0")
+
+
+def outbound_request(route: Route, method: str, target: str, headers: RawHeaders, body: bytes | None) -> OutboundRequest:
+    """The request without its credential: base path, filtered headers, the route's own headers and parameters."""
+    provider = route.provider
+    upstream = drop_parameters(provider_target(target, route.prefix, provider.base_path), route.dropped_query)
+    if route.query:
+        upstream = add_parameters(upstream, rendered(route.query, {}))
+    kept = passing(headers, route.header_filter)
+    if provider.scheme.inspects_answer:
+        kept = readable_codings(kept)
+    fixed = header_fields(rendered(route.headers, {})) if route.headers else ()
+    return OutboundRequest(method, str(provider.origin), upstream, (*kept, *fixed), body)
+
+
+def request_head(route: Route, request: OutboundRequest, injection: Injection, framing: RawHeaders) -> bytes:
+    """Request line and header section, with the empty line behind it."""
+    target = add_parameters(request.target, injection.query) if injection.query else request.target
+    lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {route.provider.origin.authority}\r\n".encode("ascii")]
+    for name, value in (*request.headers, *header_fields(injection.headers), *framing):
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def header_fields(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
+    """As bytes. Raises BadHeader for a value that would end its line."""
+    for _, value in headers:
+        if not _UNSAFE.isdisjoint(value):
+            raise BadHeader
+    return tuple((name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in headers)
+
+
+def readable_codings(headers: RawHeaders) -> RawHeaders:
+    """Accept-Encoding narrowed to what can be looked into: answers of this provider are read for errors."""
+    return tuple(
+        (name, _narrowed(value) if name.lower() == b"accept-encoding" else value) for name, value in headers
+    )
+
+
+def _narrowed(value: bytes) -> bytes:
+    codings = [coding.strip() for coding in value.split(b",")]
+    readable = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in _READABLE]
+    return b", ".join(readable) or b"identity"
+
+
+_READABLE = (b"gzip", b"deflate", b"identity")

@@ -1,0 +1,170 @@
+"""The listener: aiohttp's server machinery, with our own words where it would use its own.
+
+Everything that depends on how aiohttp's server works inside stands here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+from aiohttp import http_parser
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+
+from proxy.errors import HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
+from proxy.gateway.gateway import Done, Gateway
+from proxy.gateway.refusal import refusal
+
+# Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
+_MAX_TARGET = 8190
+_MAX_FIELD = 8191
+_MAX_FIELDS = 128
+# Also bounds the time for a request's head; aiohttp has no other limit for slow headers.
+_KEEP_ALIVE_SECONDS = 15.0
+# How long an answered caller may go on sending a body that nobody wants before the connection is closed.
+_LINGERING_SECONDS = 2.0
+_READ_BUFFER = 256 * 1024
+_BACKLOG = 1024
+
+
+class Connection(RequestHandler):
+    """One caller's connection."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """Answer what the parser refused, in fixed words: aiohttp's own would repeat the offending line."""
+        if self.transport is not None:
+            self.transport.write(refusal(parse_error(exc)))
+        return Done(keep_alive=False)  # type: ignore[return-value]
+
+
+class Listener(Server):
+    """Accepts connections for a gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
+        self._listening: asyncio.Server | None = None
+        self._socket_path: Path | None = None
+
+    def __call__(self) -> Connection:
+        return Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,
+            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            lingering_time=_LINGERING_SECONDS,
+            max_line_size=_MAX_TARGET,
+            max_field_size=_MAX_FIELD,
+            max_headers=_MAX_FIELDS,
+            read_bufsize=_READ_BUFFER,
+        )
+
+    async def listen(self, sock: socket.socket) -> None:
+        """Begin to accept on a bound socket."""
+        loop = asyncio.get_running_loop()
+        if sock.family == socket.AF_UNIX:
+            self._socket_path = Path(sock.getsockname())
+            self._listening = await loop.create_unix_server(self, sock=sock, backlog=_BACKLOG)
+        else:
+            self._listening = await loop.create_server(self, sock=sock, backlog=_BACKLOG)
+
+    def stop_accepting(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Let requests in flight end, for so long at the most; then close every connection."""
+        self.stop_accepting()
+        self.pre_shutdown()
+        await self.shutdown(seconds)
+        if self._socket_path is not None:
+            self._socket_path.unlink(missing_ok=True)
+
+
+def bind(address: str) -> socket.socket:
+    """A listening socket for `host:port`, `[::1]:port` or `unix:/path`. Raises OSError.
+
+    A socket file is made with mode 0600; one that a dead process left behind is replaced, a symlink never.
+    """
+    if address.startswith("unix:"):
+        return _bind_unix(Path(address.removeprefix("unix:")))
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, int(port)))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bound_address(sock: socket.socket) -> str:
+    """How to reach a bound socket, in the form of `server.listen`."""
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def bound_port(sock: socket.socket) -> int | None:
+    return None if sock.family == socket.AF_UNIX else int(sock.getsockname()[1])
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.path.lexists(path):
+            _remove_dead_socket(path)
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_dead_socket(path: Path) -> None:
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise FileExistsError(f"{path} exists and is not a socket")
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.connect(str(path))
+    except ConnectionRefusedError:
+        path.unlink()
+    else:
+        raise OSError(errno.EADDRINUSE, f"{path} is in use")
+    finally:
+        probe.close()
+
+
+def parse_error(error: BaseException | None) -> ProxyError:
+    """Which of our errors a refusal of aiohttp's parser is."""
+    if isinstance(error, LineTooLong):
+        return TargetTooLong() if error.args[1] == _MAX_TARGET else HeadersTooLarge()
+    return MalformedRequest()
+
+
+def check_parser() -> None:
+    """Refuse to work with aiohttp's pure-Python parser, which lets through what the C parser refuses."""
+    parser: Any = http_parser.HttpRequestParser
+    if parser.__module__ != "aiohttp._http_parser":
+        raise RuntimeError("aiohttp's C parser is not in use; unset AIOHTTP_NO_EXTENSIONS and install a binary wheel")

@@ -1,0 +1,55 @@
+"""A single small request on a connection of its own: how logins travel."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.errors import UpstreamProtocolError, UpstreamTimeout
+from proxy.upstream.exchange import RawHeaders, WireRequest, exchange_over
+from proxy.upstream.origin import split_url
+from proxy.upstream.pool import UpstreamPool
+
+_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    status: int
+    headers: RawHeaders
+    body: bytes
+
+
+async def fetch_once(
+    url: str,
+    method: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    *,
+    tls: ssl.SSLContext | None,
+    connect_timeout: float,
+    seconds: float,
+) -> WholeAnswer:
+    """Send one request and read the whole answer, at most 64 KiB, within `seconds` in all.
+
+    No redirect is followed and nothing is tried again. Raises an UpstreamError.
+    """
+    origin, target = split_url(url)
+    lines = [f"{method} {target or '/'} HTTP/1.1", f"Host: {origin.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8", "surrogateescape")
+    pool = UpstreamPool(origin, tls, connect_timeout)
+    try:
+        async with asyncio.timeout(seconds):
+            connection = await pool.connect()
+            answer = await exchange_over(connection, pool, WireRequest(method, head, body), seconds)
+            content = await answer.peek(_LIMIT)
+    except TimeoutError:
+        raise UpstreamTimeout from None
+    finally:
+        pool.close()
+    if content is None:
+        raise UpstreamProtocolError
+    return WholeAnswer(answer.status, answer.headers, content)
