@@ -1,0 +1,179 @@
+"""What the proxy counts, in a registry of its own.
+
+Labels come from the configuration and from closed sets; whatever a caller or a vendor made up counts as
+`other`. So no number of requests can add series without end, and nothing of a request shows here. What is
+known of a route or provider beforehand exists at 0 from the start, so that the first event is a change.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Iterator
+from functools import cache
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+from proxy.errors import ProxyError, UpstreamError
+from proxy.traffic import RouteMetrics, TrafficCollector
+
+OTHER = "other"
+# Beside the codes of UpstreamError: the vendor broke off in the middle of an answer that was being relayed.
+ANSWER_BROKEN = "answer_broken"
+FETCH_OUTCOMES = ("ok", "refused", "unavailable", "malformed")
+RETRY_REASONS = ("dropped", "superseded", OTHER)
+_FETCH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Everything under the prefix `authproxy_`, and the process's own figures.
+
+    Is the observer of the token cache (`proxy.tokens.observer.Observer`) too.
+    """
+
+    def __init__(self, version: str) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._traffic = TrafficCollector()
+        registry.register(self._traffic)
+        self._upstream_reasons = _codes_of(UpstreamError) | {ANSWER_BROKEN, OTHER}
+        self._rejection_reasons = (_codes_of(ProxyError) - _codes_of(UpstreamError)) | {OTHER}
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"authproxy_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"authproxy_{name}", text, labels, registry=registry)
+
+        self._rejections = counter(
+            "rejections", "Requests that were answered without being sent to a vendor.", "route", "reason"
+        )
+        self._upstream_errors = counter(
+            "upstream_errors", "Requests that a vendor, or the way to it, failed.", "provider", "reason"
+        )
+        self._retries = counter(
+            "auth_retries", "Requests sent once more because the vendor refused the token.", "provider", "reason"
+        )
+        self._fetches = counter(
+            "token_fetches", "Logins, refreshes and mintings of tokens that ended.", "provider", "outcome"
+        )
+        self._hits = counter("token_cache_hits", "Requests for which a token was at hand.", "provider")
+        # For every request, and finding a child by its labels costs thrice as much as counting.
+        self._hits_of = cache(self._hits.labels)
+        self._misses = counter("token_cache_misses", "Requests that had to wait for a token.", "provider")
+        self._waiters = gauge("token_waiters", "Requests that wait for a token.", "provider")
+        self._expiry = gauge(
+            "token_expiry_timestamp_seconds", "When the token in use expires; 0 before the first one.", "provider"
+        )
+        self._fetch_seconds = Histogram(
+            "authproxy_token_fetch_duration_seconds",
+            "How long logins, refreshes and mintings took.",
+            ("provider",),
+            buckets=_FETCH_BUCKETS,
+            registry=registry,
+        )
+        self._reloads = counter("config_reloads", "Attempts to load the configuration again.", "outcome")
+        self._last_reload = gauge("config_last_reload_successful", "Whether the last (re)load of the configuration held.")
+        self._last_reload.set(1)
+        for outcome in ("ok", "failed"):
+            self._reloads.labels(outcome)
+        build = gauge("build_info", "Which build this is; always 1.", "version", "python")
+        build.labels(version, platform.python_version()).set(1)
+        self._begin_route("")
+
+    def route(self, route: str, provider: str, methods: Collection[str] | None = None) -> RouteMetrics:
+        """The figures of one route, to be kept by whoever counts on them; the same object for the same names.
+
+        `methods` are those that the route allows, None for all.
+        """
+        self._begin_route(route)
+        self.provider(provider)
+        return self._traffic.route(route, provider, methods)
+
+    def provider(self, provider: str) -> None:
+        """Let the series of a provider begin at 0."""
+        for reason in sorted(self._upstream_reasons):
+            self._upstream_errors.labels(provider, reason)
+        for reason in RETRY_REASONS:
+            self._retries.labels(provider, reason)
+        for outcome in FETCH_OUTCOMES:
+            self._fetches.labels(provider, outcome)
+        for family in (self._hits, self._misses, self._waiters, self._expiry, self._fetch_seconds):
+            family.labels(provider)
+
+    def rejected(self, reason: str, route: str = "") -> None:
+        """A request got an answer of the proxy's own; `reason` is the error's code, `route` "" before it is known."""
+        self._rejections.labels(route, reason if reason in self._rejection_reasons else OTHER).inc()
+
+    def upstream_error(self, provider: str, reason: str) -> None:
+        """A vendor failed a request; `reason` is the error's code, or ANSWER_BROKEN."""
+        self._upstream_errors.labels(provider, reason if reason in self._upstream_reasons else OTHER).inc()
+
+    def reloaded(self, successful: bool) -> None:
+        """The configuration was loaded again, or was not and the old one stays."""
+        self._reloads.labels("ok" if successful else "failed").inc()
+        self._last_reload.set(successful)
+
+    # What the token cache tells.
+
+    def fetched(self, provider: str, outcome: str, seconds: float) -> None:
+        self._fetches.labels(provider, outcome).inc()
+        self._fetch_seconds.labels(provider).observe(seconds)
+
+    def hit(self, provider: str) -> None:
+        self._hits_of(provider).inc()
+
+    def missed(self, provider: str) -> None:
+        self._misses.labels(provider).inc()
+
+    def waiting(self, provider: str, delta: int) -> None:
+        self._waiters.labels(provider).inc(delta)
+
+    def expires(self, provider: str, wall_timestamp: float) -> None:
+        self._expiry.labels(provider).set(wall_timestamp)
+
+    def retried(self, provider: str, reason: str) -> None:
+        self._retries.labels(provider, reason if reason in RETRY_REASONS else OTHER).inc()
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All series as text, and its content type: OpenMetrics if the Accept header names it, else Prometheus's."""
+        series = _Current(self.registry)
+        if "application/openmetrics-text" in accept:
+            text: bytes = openmetrics.generate_latest(series)  # type: ignore[no-untyped-call]
+            return text, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(series), CONTENT_TYPE_PLAIN_0_0_4
+
+    def _begin_route(self, route: str) -> None:
+        for reason in sorted(self._rejection_reasons):
+            self._rejections.labels(route, reason)
+
+
+class _Current(Collector):
+    """A registry without the time of birth that prometheus_client adds to every counter: half of all lines."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+def _codes_of(kind: type[ProxyError]) -> frozenset[str]:
+    """The codes of a class of errors and of all below it that have one of their own."""
+    own = frozenset({kind.code} if "code" in vars(kind) else ())
+    return own.union(*(_codes_of(below) for below in kind.__subclasses__()))
