@@ -1,0 +1,105 @@
+"""The lines of the log, as text: for machines one JSON object, for a person at a terminal columns.
+
+Whatever is put in comes out as ASCII without control characters, so that no caller can forge a line.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from json import dumps
+from typing import NamedTuple
+
+Field = str | int | float | bool | None
+
+_COLOURS = {"debug": "2", "info": "0", "warning": "33", "error": "31", "critical": "31;1"}
+_STATUS_COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
+
+
+class RequestRecord(NamedTuple):
+    """What became of one request. A tuple, since a frozen dataclass takes four times as long to make.
+
+    `duration` and `upstream` (until the head of the vendor's answer, None if none came) are in seconds; the
+    bytes are those of the bodies. `credential` is one of none, static, signed, cached, fetched. `status` 499
+    means that the caller hung up. `error` is the code of an answer of our own.
+    """
+
+    route: str | None
+    provider: str | None
+    method: str
+    status: int
+    duration: float
+    upstream: float | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    credential: str = "none"
+    retries: int = 0
+    error: str | None = None
+
+
+def timestamp(wall: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    whole = int(wall)
+    return f"{_second(whole)}.{int((wall - whole) * 1000):03d}Z"
+
+
+def request_json(stamp: str, record: RequestRecord) -> str:
+    route, provider, method, status, duration, upstream, received, sent, credential, retries, error = record
+    return (
+        f'{{"time":"{stamp}","level":"info","event":"request","route":{_quoted(route)},"provider":{_quoted(provider)},'
+        f'"method":{_quoted(method)},"status":{status},"duration_ms":{duration * 1000:.3f},'
+        f'"upstream_ms":{"null" if upstream is None else f"{upstream * 1000:.3f}"},'
+        f'"request_bytes":{received},"response_bytes":{sent},"credential":{_quoted(credential)},'
+        f'"retries":{retries},"error":{_quoted(error)}}}\n'
+    )
+
+
+def request_text(stamp: str, record: RequestRecord) -> str:
+    return _request_text(stamp, record, str(record.status))
+
+
+def request_coloured(stamp: str, record: RequestRecord) -> str:
+    colour = _STATUS_COLOURS.get(record.status // 100, "0")
+    return _request_text(stamp, record, f"\x1b[{colour}m{record.status}\x1b[0m")
+
+
+def _request_text(stamp: str, record: RequestRecord, status: str) -> str:
+    target = "(no route)" if record.route is None else f"{record.route} -> {record.provider}"
+    waited = "" if record.upstream is None else f" (upstream {record.upstream * 1000:.1f})"
+    notes = [record.credential, *([f"retries {record.retries}"] if record.retries else []), record.error or ""]
+    line = f"{record.method:<7} {target:<24} {record.duration * 1000:>8.1f} ms{waited}  {' '.join(notes)}"
+    return f"{stamp[11:23]} {status} {plain(line).rstrip()}\n"
+
+
+def event_json(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
+    return _escaped({"time": stamp, "level": level, **fields}) + "\n"
+
+
+def event_text(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
+    rest = (f"{name}={value}" for name, value in fields.items() if name not in ("event", "logger"))
+    return f"{stamp[11:23]} {level:<7} {plain(' '.join([str(fields['event']), *rest]))}\n"
+
+
+def event_coloured(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
+    return f"\x1b[{_COLOURS.get(level, '0')}m{event_text(stamp, level, fields)[:-1]}\x1b[0m\n"
+
+
+def plain(text: str) -> str:
+    """The text in printable ASCII, everything else escaped."""
+    return text if text.isascii() and text.isprintable() else _escaped(text)[1:-1]
+
+
+@lru_cache(maxsize=512)
+def _quoted(text: str | None) -> str:
+    return _escaped(text)
+
+
+def _escaped(value: object) -> str:
+    # DEL is the one control character that JSON lets through.
+    return dumps(value).replace("\x7f", "\\u007f")
+
+
+@lru_cache(maxsize=4)
+def _second(wall: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall))

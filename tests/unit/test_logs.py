@@ -1,0 +1,212 @@
+"""What is written to the log, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.logs import Log, RequestRecord, configure
+from proxy.secret import Secret
+
+CANARY = "CANARY-5d1e-in-a-log"
+WALL = 1_700_000_000.25
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class BrokenPipe(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("authproxy")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    root.handlers = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def log(stream: io.StringIO) -> Log:
+    return configure(stream, json=True, wall=lambda: WALL)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def a_request(**changes: object) -> RequestRecord:
+    return RequestRecord("/io", "io", "GET", 200, 0.01234, upstream=0.0111)._replace(**changes)  # type: ignore[arg-type]
+
+
+def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringIO) -> None:
+    log.log_request(a_request(request_bytes=3, response_bytes=4, credential="cached", retries=1))
+    assert lines(stream) == [
+        {
+            "time": "2023-11-14T22:13:20.250Z",
+            "level": "info",
+            "event": "request",
+            "route": "/io",
+            "provider": "io",
+            "method": "GET",
+            "status": 200,
+            "duration_ms": 12.34,
+            "upstream_ms": 11.1,
+            "request_bytes": 3,
+            "response_bytes": 4,
+            "credential": "cached",
+            "retries": 1,
+            "error": None,
+        }
+    ]
+
+
+def test_an_answer_of_our_own_tells_its_code_and_what_is_not_known_is_null(log: Log, stream: io.StringIO) -> None:
+    log.log_request(a_request(route=None, provider=None, status=404, upstream=None, error="no_route"))
+    (line,) = lines(stream)
+    assert (line["route"], line["provider"], line["upstream_ms"], line["error"]) == (None, None, None, "no_route")
+
+
+@pytest.mark.parametrize("forged", ['GET"}\n{"event":"forged', "\x1b[2J", "\x00\x7f\u2028\u009b"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_caller_can_forge_a_line_or_move_the_cursor(forged: str, as_json: bool, stream: io.StringIO) -> None:
+    log = configure(stream, json=as_json)
+    log.log_request(a_request(method=forged, route=forged))
+    logging.getLogger("authproxy.test").warning("about %s", forged)
+    text = stream.getvalue()
+    assert text.count("\n") == 2
+    assert re.fullmatch(r"[\x20-\x7e\n]*", text)
+
+
+def test_a_terminal_gets_a_compact_coloured_line() -> None:
+    terminal = Terminal()
+    configure(terminal, json=False, wall=lambda: WALL).log_request(a_request(credential="fetched", retries=1))
+    assert terminal.getvalue() == (
+        "22:13:20.250 \x1b[32m200\x1b[0m GET     /io -> io                    12.3 ms (upstream 11.1)  fetched retries 1\n"
+    )
+
+
+def test_text_that_goes_to_a_file_has_no_colours(stream: io.StringIO) -> None:
+    log = configure(stream, json=False, wall=lambda: WALL)
+    log.log_request(a_request(status=502, error="upstream_dns"))
+    logging.getLogger("authproxy.test").error("it failed")
+    assert "\x1b" not in stream.getvalue()
+    assert "502" in stream.getvalue()
+    assert "upstream_dns" in stream.getvalue()
+
+
+def test_a_message_of_ours_is_a_line_with_its_fields(log: Log, stream: io.StringIO) -> None:
+    logging.getLogger("authproxy.tokens").warning(
+        "login of %s failed", "io", extra={"provider": "io", "status": 503, "next_attempt": 1.5}
+    )
+    (line,) = lines(stream)
+    assert line["event"] == "login of io failed"
+    assert line["level"] == "warning"
+    assert (line["logger"], line["provider"], line["status"]) == ("authproxy.tokens", "io", 503)
+
+
+def test_no_text_of_an_exception_is_written_only_its_kind_and_our_line(log: Log, stream: io.StringIO) -> None:
+    """An exception's text may hold whole headers."""
+    try:
+        configure(stream, json=True, level=f"unknown {CANARY}")
+    except ValueError as error:
+        assert CANARY.lower() in str(error).lower()
+        logger = logging.getLogger("authproxy.gateway")
+        logger.error("internal error", exc_info=error)
+        logger.error("it was %s", error)
+        logger.error("and %s by name", {"error": error})
+        logger.error(error)
+        logger.error("last", extra={"error_value": error, "raw": CANARY.encode(), "secret": Secret(CANARY, "env:X")})
+    assert CANARY.lower() not in stream.getvalue().lower()
+    first = lines(stream)[0]
+    assert first["error"] == "ValueError"
+    assert re.fullmatch(r"proxy/logs\.py:\d+", str(first["at"]))
+    assert lines(stream)[1]["event"] == "it was ValueError"
+    assert lines(stream)[4]["secret"] == "<secret env:X>"
+
+
+def test_what_other_libraries_say_is_only_located(log: Log, stream: io.StringIO) -> None:
+    """asyncio and aiohttp put exceptions, transports and pieces of what came over the wire into their messages."""
+    logging.getLogger("asyncio").error("Exception in callback f(b'%s')", CANARY, exc_info=ValueError(CANARY))
+    logging.getLogger("aiohttp.server").error(f"bad line {CANARY}")
+    logging.getLogger("somebody").info("chatter")
+    assert CANARY not in stream.getvalue()
+    first, second = lines(stream)
+    assert re.fullmatch(r"message of asyncio at test_logs\.py:\d+", str(first["event"]))
+    assert (first["error"], first["at"]) == ("ValueError", None)
+    assert second["logger"] == "aiohttp.server"
+
+
+def test_arguments_that_do_not_fit_cost_no_request(log: Log, stream: io.StringIO) -> None:
+    log.handle(logging.LogRecord("authproxy.test", logging.WARNING, __file__, 1, "%s and %s", ("one",), None))
+    assert lines(stream)[0]["event"] == "%s and %s"
+
+
+async def test_lines_of_one_turn_of_the_loop_go_out_together_at_its_end(log: Log, stream: io.StringIO) -> None:
+    log.log_request(a_request())
+    log.log_request(a_request())
+    assert stream.getvalue() == ""
+    await asyncio.sleep(0)
+    assert len(lines(stream)) == 2
+    log.log_request(a_request())
+    await asyncio.sleep(0)
+    assert len(lines(stream)) == 3
+
+
+def test_a_line_that_a_dead_loop_took_along_goes_out_with_the_next(log: Log, stream: io.StringIO) -> None:
+    loop = asyncio.new_event_loop()
+
+    async def log_and_stop() -> None:
+        log.log_request(a_request())
+        loop.stop()
+
+    task = loop.create_task(log_and_stop())
+    loop.run_forever()
+    task.cancel()
+    loop.close()
+    log.log_request(a_request())
+    assert len(lines(stream)) == 2
+
+
+def test_a_reader_that_went_away_stops_nobody() -> None:
+    log = configure(BrokenPipe(), json=True)
+    log.log_request(a_request())
+    closed = io.StringIO()
+    closed.close()
+    configure(closed, json=True).log_request(a_request())
+
+
+def test_the_level_holds_for_our_loggers_and_for_requests(stream: io.StringIO) -> None:
+    log = configure(stream, json=True, level="warning")
+    log.log_request(a_request())
+    logging.getLogger("authproxy.test").info("no")
+    logging.getLogger("authproxy.test").warning("yes")
+    assert [line["event"] for line in lines(stream)] == ["yes"]
+    configure(stream, json=True, level="debug")
+    logging.getLogger("authproxy.test").debug("now")
+    assert lines(stream)[-1]["event"] == "now"
+
+
+def test_configuring_again_takes_the_place_of_what_was(log: Log, stream: io.StringIO) -> None:
+    other = io.StringIO()
+    configure(other, json=True)
+    logging.getLogger("authproxy.test").warning("once")
+    assert stream.getvalue() == ""
+    assert len(lines(other)) == 1
