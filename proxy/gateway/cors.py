@@ -7,21 +7,24 @@ from proxy.gateway.headers import RawHeaders, field_value
 _SECONDS_REMEMBERED = 600
 
 
-def preflight_answer(method: str, headers: RawHeaders, origin: str) -> bytes | None:
-    """The whole answer to a CORS preflight from a listed origin; None if the request is not one."""
-    wanted_method = field_value(headers, b"access-control-request-method")
-    if method != "OPTIONS" or wanted_method is None:
-        return None
+def is_preflight(method: str, headers: RawHeaders) -> bool:
+    return method == "OPTIONS" and field_value(headers, b"access-control-request-method") is not None
+
+
+def preflight_answer(headers: RawHeaders, origin: str, *, keep_alive: bool) -> bytes:
+    """The whole answer to a CORS preflight from a listed origin: what it asks for is allowed."""
     lines = [
         b"HTTP/1.1 204 No Content",
         b"Access-Control-Allow-Origin: " + origin.encode("latin-1"),
-        b"Access-Control-Allow-Methods: " + wanted_method,
+        b"Access-Control-Allow-Methods: " + (field_value(headers, b"access-control-request-method") or b""),
         b"Access-Control-Max-Age: %d" % _SECONDS_REMEMBERED,
         b"Vary: Origin",
     ]
     wanted_headers = field_value(headers, b"access-control-request-headers")
     if wanted_headers is not None:
         lines.append(b"Access-Control-Allow-Headers: " + wanted_headers)
+    if not keep_alive:
+        lines.append(b"Connection: close")
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

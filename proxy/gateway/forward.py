@@ -96,5 +96,3 @@ async def _attempt(route: Route, inbound: Inbound) -> tuple[Answer, Injection]:
 async def _judged(route: Route, answer: Answer) -> AnswerHead:
     body = await readable_body(answer) if route.provider.scheme.inspects_answer else None
     return AnswerHead(answer.status, answer.headers, body)
-
-

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp.web import BaseRequest
 
 from proxy.errors import (
+    CallerError,
     Draining,
     MalformedRequest,
     MethodNotAllowed,
@@ -19,7 +20,7 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.gateway.body import HELD_LIMIT, CallerBody, CallerGone
-from proxy.gateway.cors import answer_headers, preflight_answer
+from proxy.gateway.cors import answer_headers, is_preflight, preflight_answer
 from proxy.gateway.forward import Inbound, forward
 from proxy.gateway.guard import Guard, check_page
 from proxy.gateway.headers import check_framing, field_value
@@ -108,10 +109,11 @@ class Gateway:
             check_page(headers, frozenset())
             raise NoRoute
         origin = check_page(headers, route.allowed_origins)
-        if origin is not None and (answer := preflight_answer(caller.method, headers, origin)) is not None:
-            open_transport(caller).write(answer)
+        if origin is not None and is_preflight(caller.method, headers):
+            keep_alive = self._keeps_alive(caller)
+            open_transport(caller).write(preflight_answer(headers, origin, keep_alive=keep_alive))
             passage.status = 204
-            return Done(keep_alive=True)
+            return Done(keep_alive)
         route.check(caller.method, target, headers)
         passage.body = self._body(caller, route)
         inbound = Inbound(caller.method, target, headers, passage.body)
@@ -176,7 +178,8 @@ class Gateway:
 
     def _refuse(self, caller: BaseRequest, passage: Passage, error: ProxyError) -> Done:
         passage.status, passage.error = error.status, error
-        keep_alive = self._keeps_alive(caller)
+        # After a request that was not as it should be, nobody can be sure where the next one begins.
+        keep_alive = self._keeps_alive(caller) and not isinstance(error, CallerError)
         try:
             transport = open_transport(caller)
         except CallerGone:

@@ -44,4 +44,3 @@ def _is_json(content_type: bytes) -> bool:
 def _length(headers: dict[bytes, bytes]) -> int:
     length = headers.get(b"content-length", b"0")
     return int(length) if length.isdigit() else 0
-

@@ -17,7 +17,9 @@ from proxy.target import add_parameters, drop_parameters
 _UNSAFE = frozenset("\r\n\0")
 
 
-def outbound_request(route: Route, method: str, target: str, headers: RawHeaders, body: bytes | None) -> OutboundRequest:
+def outbound_request(
+    route: Route, method: str, target: str, headers: RawHeaders, body: bytes | None
+) -> OutboundRequest:
     """The request without its credential: base path, filtered headers, the route's own headers and parameters."""
     provider = route.provider
     upstream = drop_parameters(provider_target(target, route.prefix, provider.base_path), route.dropped_query)
@@ -50,9 +52,7 @@ def header_fields(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
 
 def readable_codings(headers: RawHeaders) -> RawHeaders:
     """Accept-Encoding narrowed to what can be looked into: answers of this provider are read for errors."""
-    return tuple(
-        (name, _narrowed(value) if name.lower() == b"accept-encoding" else value) for name, value in headers
-    )
+    return tuple((name, _narrowed(value) if name.lower() == b"accept-encoding" else value) for name, value in headers)
 
 
 def _narrowed(value: bytes) -> bytes:

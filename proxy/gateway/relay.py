@@ -6,6 +6,8 @@ connection is aborted, never ended as if that had been all.
 
 from __future__ import annotations
 
+import socket
+import struct
 from asyncio import Transport
 
 from aiohttp.web import BaseRequest
@@ -16,6 +18,7 @@ from proxy.gateway.headers import RELAYED, RawHeaders, passing
 from proxy.gateway.refusal import REASONS
 from proxy.upstream.exchange import Answer
 
+_NO_LINGER = struct.pack("ii", 1, 0)
 _BODYLESS = frozenset({204, 304})
 
 
@@ -77,9 +80,13 @@ def open_transport(caller: BaseRequest) -> Transport:
 
 
 def abort(caller: BaseRequest) -> None:
-    """End the caller's connection so that it shows: a reset, not an end of file."""
-    if caller.transport is not None:
-        caller.transport.abort()
+    """End the caller's connection so that it shows: a reset, for an end of file could be the body's end."""
+    if caller.transport is None:
+        return
+    sock = caller.transport.get_extra_info("socket")
+    if sock is not None and sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    caller.transport.abort()
 
 
 def _framed(octets: bytes, is_chunked: bool, *, last: bool) -> bytes:

@@ -28,7 +28,7 @@ _MAX_FIELDS = 128
 # Also bounds the time for a request's head; aiohttp has no other limit for slow headers.
 _KEEP_ALIVE_SECONDS = 15.0
 # How long an answered caller may go on sending a body that nobody wants before the connection is closed.
-_LINGERING_SECONDS = 2.0
+_LINGERING_SECONDS = 1.0
 _READ_BUFFER = 256 * 1024
 _BACKLOG = 1024
 

@@ -34,7 +34,7 @@ class UpstreamConnection(BaseProtocol):
     __slots__ = (
         "_answer",
         "_bytes_seen",
-        "_closed",
+        "_expects_body",
         "_interim",
         "_keep_parser",
         "_payload",
@@ -53,6 +53,7 @@ class UpstreamConnection(BaseProtocol):
         self._payload: StreamReader | None = None
         self._should_close = False
         self._bytes_seen = False
+        self._expects_body = True
         self._interim = 0
         self._keep_parser = False
 
@@ -76,6 +77,7 @@ class UpstreamConnection(BaseProtocol):
             self._keep_parser = expects_body
         self._answer = self._loop.create_future()
         self._payload = None
+        self._expects_body = expects_body
         self._bytes_seen = False
         self._interim = 0
 
@@ -131,6 +133,11 @@ class UpstreamConnection(BaseProtocol):
                 self.close()  # Nobody asked: these bytes would be read as the next caller's answer.
             return
         self._bytes_seen = self._bytes_seen or bool(data)
+        if not self._expects_body:
+            head, mark, _ = data.partition(b"\r\n\r\n")
+            if len(head) + len(mark) < len(data):
+                self._should_close = True  # Some servers send a body after all; it is nobody's.
+            data = head + mark
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
         except HttpProcessingError:
@@ -159,7 +166,7 @@ class UpstreamConnection(BaseProtocol):
             self._should_close = True  # An answer to nothing; `is_reusable` must say no.
             self._fail(UpstreamProtocolError())
         elif message.code >= 200:
-            self._should_close = message.should_close
+            self._should_close = self._should_close or message.should_close
             self._payload = payload
             self._answer.set_result((message, payload))
         else:
