@@ -121,7 +121,7 @@ class Original(Emulator):
         if (kind, uid) not in self._things:
             raise Refused(404, "no such thing")
         if received.method == "PUT":
-            self._things[kind, uid] = {**json_object(received), "uid": uid}
+            self._things[kind, uid] |= {**json_object(received), "uid": uid}
         return json_answer(_envelope(self._things[kind, uid]))
 
     def _found(self, kind: str, received: Received) -> object:
