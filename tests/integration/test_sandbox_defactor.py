@@ -129,8 +129,8 @@ async def test_login_refuses_wrong_signatures_and_other_keys(vendor: Defactor) -
     for session in wrongs:
         assert code((await ask(vendor, LOGIN, {"session": session}, path="/v1/login")).json) == "unauthorized"
     misshapen: list[object] = [{**right, "address": ADDRESS}, {"data": right}, {**right, "message": 1}, None]
-    for session in misshapen:
-        assert code((await ask(vendor, LOGIN, {"session": session}, path="/v1/login")).json) == "validation-failed"
+    for shape in misshapen:
+        assert code((await ask(vendor, LOGIN, {"session": shape}, path="/v1/login")).json) == "validation-failed"
     assert vendor.logins == 0
 
 

@@ -16,6 +16,10 @@ SECRET = "SK-TEST0001-TEST0002-TEST0003-TEST0004"
 API_KEY = "AK-TEST0001-TEST0002-TEST0003-TEST0004"
 SESSION = "5ess10n-CANARY-0123456789abcdef"
 MILLISECONDS = 1426252182534
+TRANSFER = (
+    b'{"source":"account:AC-XXXXXXX","sourceCurrency":"USD","sourceAmount":5,'
+    b'"dest":"bitcoin:14CriXWTRoJmQdBzdikw6tEmSuwxMozWWq"}'
+)
 
 
 @pytest.fixture
@@ -58,8 +62,7 @@ async def signed_call(
         (
             "POST",
             "/v3/transfers?timestamp=1426252182534",
-            b'{"source":"account:AC-XXXXXXX","sourceCurrency":"USD","sourceAmount":5,'
-            b'"dest":"bitcoin:14CriXWTRoJmQdBzdikw6tEmSuwxMozWWq"}',
+            TRANSFER,
             "61ed29e7e228f9a5ee7c0a0cac2cf1c84d1a1f265c34f9e457189db43d990847",
         ),
     ],

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey
 
 from proxy.sandbox.siwe import Expected, judge
 from proxy.sandbox.wire import Refused
@@ -38,7 +38,7 @@ def text(address: str = ADDRESS) -> str:
 
 
 def signed(message: str) -> str:
-    return "0x" + Account.sign_message(encode_defunct(text=message), KEY).signature.hex().removeprefix("0x")
+    return str("0x" + Account.sign_message(encode_defunct(text=message), KEY).signature.hex().removeprefix("0x"))
 
 
 def test_accepts_the_vendors_published_example() -> None:
@@ -113,7 +113,7 @@ def test_refuses_a_wrong_signature(signature: str, reason: str) -> None:
 
 def test_refuses_a_signature_over_the_bare_hash() -> None:
     """EIP-191's prefix is part of what is signed: a signature over the bare text's hash is another key's."""
-    bare = "0x" + keys.PrivateKey(b"\x11" * 32).sign_msg(text().encode()).to_bytes().hex()
+    bare = "0x" + PrivateKey(b"\x11" * 32).sign_msg(text().encode()).to_bytes().hex()
     bare = bare[:-2] + ("1b" if bare.endswith("00") else "1c")
     with pytest.raises(Refused, match="another key"):
         judge(text(), bare, EXPECTED, NOW)
