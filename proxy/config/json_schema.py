@@ -1,0 +1,142 @@
+"""The JSON Schema (draft 2020-12) of a configuration, for editors that complete and check while one types.
+
+It follows from the same types that validate, from the registry of schemes, and from the presets' files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from proxy.config.models import ProviderKeys, RouteSettings, ServerSettings, TokenStoreSettings
+from proxy.config.presets import Parameter, Preset, presets
+from proxy.duration import Lifetime, Seconds
+from proxy.schemes import SCHEMES
+from proxy.secret import Secret
+
+Schema = dict[str, Any]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_KINDS: dict[str, Any] = {
+    "secret": Secret,
+    "text": str,
+    "boolean": bool,
+    "integer": int,
+    "duration": Seconds,
+    "lifetime": Lifetime,
+    "mapping": dict[str, Any],
+}
+
+
+def json_schema() -> Schema:
+    """The schema as plain data, ready for `json.dumps`."""
+    definitions = {f"scheme.{name}": _scheme(name, kind) for name, kind in SCHEMES.items()}
+    definitions |= {f"override.{name}": _without_required(_scheme(name, kind)) for name, kind in SCHEMES.items()}
+    definitions |= {f"preset.{name}": _preset_provider(preset) for name, preset in presets().items()}
+    definitions["provider"] = _full_provider()
+    route = _schema_of(RouteSettings)
+    del route["properties"]["prefix"]
+    route["required"].remove("prefix")
+    return {
+        "$schema": _DIALECT,
+        "title": "authproxy configuration",
+        **_object(
+            {
+                "server": _schema_of(ServerSettings),
+                "tokens": _schema_of(TokenStoreSettings),
+                "providers": _mapping(
+                    {
+                        "if": {"required": ["preset"]},
+                        "then": {"oneOf": [{"$ref": f"#/$defs/preset.{name}"} for name in presets()]},
+                        "else": {"$ref": "#/$defs/provider"},
+                    }
+                ),
+                "routes": _mapping({"anyOf": [{"type": "string"}, route]}) | {"propertyNames": {"pattern": "^/"}},
+            },
+            required=["providers", "routes"],
+        ),
+        "$defs": definitions,
+    }
+
+
+def _preset_provider(preset: Preset) -> Schema:
+    keys = _schema_of(ProviderKeys)["properties"]
+    given = preset.provider.keys()
+    parameters = {name: _parameter(parameter) for name, parameter in preset.parameters.items()}
+    required = [name for name, parameter in preset.parameters.items() if parameter.required]
+    overrides = [{"$ref": f"#/$defs/override.{name}"} for name in SCHEMES]
+    properties = {"preset": {"const": preset.name}, **parameters, **keys, "auth": {"anyOf": overrides}}
+    base_url = [] if "base_url" in given else ["base_url"]
+    schema = _object(properties, required=["preset", *required, *base_url])
+    schema |= {"title": preset.title, "description": preset.about}
+    if preset.require_one_of:
+        schema["anyOf"] = [{"required": [name]} for name in preset.require_one_of]
+    return schema
+
+
+def _full_provider() -> Schema:
+    keys = _schema_of(ProviderKeys)["properties"]
+    schemes = {"oneOf": [{"$ref": f"#/$defs/scheme.{name}"} for name in SCHEMES]}
+    return _object({**keys, "auth": schemes}, required=["base_url", "auth"])
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    schema = _schema_of(_KINDS[parameter.kind])
+    if parameter.about:
+        schema["description"] = parameter.about
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return schema
+
+
+def _scheme(name: str, kind: type[Any]) -> Schema:
+    schema = _schema_of(kind)
+    schema["properties"] = {"scheme": {"const": name}, **schema["properties"]}
+    schema["required"] = ["scheme", *schema.get("required", ())]
+    return schema
+
+
+def _schema_of(kind: Any) -> Schema:
+    """What pydantic says of the type, its references put in, and no key allowed that it does not name."""
+    schema = TypeAdapter(kind).json_schema()
+    definitions = schema.pop("$defs", {})
+    resolved: Schema = _closed(schema, definitions)
+    return resolved
+
+
+def _closed(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_closed(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _closed(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    closed = {key: _closed(part, definitions) for key, part in schema.items() if not _is_generated_title(key, part)}
+    if "properties" in closed and closed.get("type") == "object":
+        closed["additionalProperties"] = False
+    return closed
+
+
+def _is_generated_title(key: str, part: Any) -> bool:
+    # Pydantic makes a title of each field's name, which says nothing that the name does not.
+    return key == "title" and isinstance(part, str)
+
+
+def _without_required(schema: Any) -> Any:
+    """The schema of a part that is laid over a preset's: everything may be left out."""
+    if isinstance(schema, list):
+        return [_without_required(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_object = schema.get("type") == "object" and "properties" in schema
+    return {key: _without_required(part) for key, part in schema.items() if not (is_object and key == "required")}
+
+
+def _object(properties: Schema, required: list[str]) -> Schema:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _mapping(values: Schema) -> Schema:
+    return {"type": "object", "minProperties": 1, "additionalProperties": values}

@@ -1,0 +1,138 @@
+"""A configuration file as settings, or as the list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from proxy.config.addresses import reaches_beyond_loopback
+from proxy.config.exact import validated
+from proxy.config.models import ProviderSettings, RouteSettings, ServerSettings, Settings, TokenStoreSettings
+from proxy.config.nodes import AnyNode, MapNode, Scalar
+from proxy.config.problems import Place, Report, suggestion
+from proxy.config.providers import read_provider
+from proxy.config.routes import check_collisions, read_route
+from proxy.config.sources import Sources
+from proxy.config.syntax import read_text
+from proxy.config.texts import interpolated
+from proxy.config.yaml12 import compose
+
+SECTIONS = ("server", "tokens", "providers", "routes")
+_VARIABLES = {"listen": "AUTHPROXY_LISTEN", "admin": "AUTHPROXY_ADMIN"}
+
+
+def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
+    """Read, check and resolve a configuration.
+
+    `overrides` are the values of the options `listen` and `admin`; they beat AUTHPROXY_LISTEN and
+    AUTHPROXY_ADMIN in `environ`, which beat the file. Raises ConfigError with every mistake found.
+    """
+    text = read_text(path)
+    report = Report(str(path))
+    root = compose(text, report)
+    if root is None:
+        if not report.errors:
+            report.error(Place(), "is empty; `providers` and `routes` are needed")
+        report.raise_errors()
+    if not isinstance(root, MapNode):
+        report.error(Place(), "expected a mapping with `providers` and `routes`")
+        report.raise_errors()
+    assert isinstance(root, MapNode)
+    document = interpolated(root, environ, report)
+    assert isinstance(document, MapNode)
+    sources = Sources(folder=path.parent, environ=environ, report=report)
+    return _Reading(document, sources, report).settings(path, environ, overrides or {})
+
+
+class _Reading:
+    """The sections one by one, into one report."""
+
+    def __init__(self, document: MapNode, sources: Sources, report: Report) -> None:
+        self._document = document
+        self._sources = sources
+        self._report = report
+
+    def settings(self, path: Path, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
+        for key, node in self._document.entries.items():
+            if key not in SECTIONS:
+                self._report.error(node.key, "unknown key" + suggestion(key, SECTIONS))
+        server = self._server(environ, overrides)
+        tokens = validated(TokenStoreSettings, self._optional("tokens"), self._sources, self._report)
+        providers = self._providers()
+        routes = self._routes(providers)
+        self._report.raise_errors()
+        assert server is not None and tokens is not None
+        return Settings(
+            source=path,
+            server=server,
+            tokens=tokens,
+            providers=providers,
+            routes=tuple(routes.values()),
+            warnings=self._report.warnings,
+        )
+
+    def _server(self, environ: Mapping[str, str], overrides: Mapping[str, str]) -> ServerSettings | None:
+        node = self._optional("server")
+        for key, variable in _VARIABLES.items():
+            value, origin = (overrides[key], f"--{key}") if key in overrides else (environ.get(variable), variable)
+            if value and isinstance(node, MapNode):
+                place = Place(path=f"server.{key}", origin=origin)
+                node = node.with_entries({key: Scalar(place, place, value)})
+        server = validated(ServerSettings, node, self._sources, self._report)
+        if server is not None and isinstance(node, MapNode):
+            self._check_listeners(server, node)
+        return server
+
+    def _check_listeners(self, server: ServerSettings, node: MapNode) -> None:
+        listen, admin = (node.entries[key].place if key in node.entries else node.key for key in _VARIABLES)
+        if reaches_beyond_loopback(server.listen) and server.token is None:
+            self._report.error(
+                replace(listen, path="server.listen"),
+                "other machines could use the credentials; listen on 127.0.0.1, or set `server.token`",
+            )
+        if server.admin is None:
+            return
+        if server.admin == server.listen and not server.listen.endswith(":0"):
+            self._report.error(replace(admin, path="server.admin"), "the same address as `server.listen`")
+        elif reaches_beyond_loopback(server.admin):
+            self._report.warn(replace(admin, path="server.admin"), "other machines can read metrics and status")
+
+    def _providers(self) -> dict[str, ProviderSettings]:
+        providers = {}
+        for name, node in self._required("providers").entries.items():
+            provider = read_provider(name, node, self._sources, self._report)
+            if provider is not None:
+                providers[name] = provider
+        return providers
+
+    def _routes(self, providers: Mapping[str, ProviderSettings]) -> dict[str, RouteSettings]:
+        declared = self._document.entries.get("providers")
+        names = declared.entries if isinstance(declared, MapNode) else {}
+        nodes, routes = self._required("routes"), {}
+        for prefix, node in nodes.entries.items():
+            route = read_route(prefix, node, names, self._sources, self._report)
+            if route is not None:
+                routes[prefix] = route
+        check_collisions(routes, nodes, providers, self._report)
+        for name in set(providers) - {route.provider for route in routes.values()}:
+            self._report.warn(names[name].key, "no route leads to this provider")
+        return routes
+
+    def _required(self, section: str) -> MapNode:
+        """The section's mapping; an empty one if it is missing, after that was reported."""
+        node = self._document.entries.get(section)
+        if isinstance(node, MapNode) and node.entries:
+            return node
+        if node is None:
+            self._report.error(Place(path=section), "is required")
+        elif isinstance(node, MapNode) or (isinstance(node, Scalar) and node.value is None):
+            self._report.error(node.key, "is empty; at least one is needed")
+        else:
+            self._report.error(node.place, "expected a mapping")
+        return MapNode(Place(path=section), Place(path=section))
+
+    def _optional(self, section: str) -> AnyNode:
+        place = Place(path=section)
+        node = self._document.entries.get(section)
+        return MapNode(place, place) if node is None else node

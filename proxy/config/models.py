@@ -1,0 +1,148 @@
+"""The typed settings: what the rest of the proxy reads, and at the same time the keys of the configuration.
+
+A field's name is its key; what a field accepts is in its type, so that the JSON Schema says the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
+
+from proxy.config import addresses, names, urls
+from proxy.config.problems import Problem
+from proxy.duration import Lifetime, Seconds
+from proxy.schemes.base import AuthScheme
+from proxy.secret import Secret
+from proxy.template import Template
+from proxy.tokens.token import TokenPolicy
+
+
+def _existing_file(value: Any, info: ValidationInfo) -> Path:
+    if not isinstance(value, str):
+        raise ValueError("expected a file's path")  # noqa: TRY004 - pydantic takes only a ValueError
+    assert info.context is not None
+    path: Path = info.context.folder / value
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"this file cannot be read: {error.strerror}") from None
+
+
+def _memory_only(text: str) -> str:
+    if text != "memory":
+        raise ValueError("this version keeps tokens in memory only; write memory")
+    return text
+
+
+def _no_key(value: Any) -> None:
+    raise ValueError("this version keeps tokens in memory only, and has nothing to encrypt; leave the key out")
+
+
+ListenAddress = Annotated[str, AfterValidator(addresses.listen_address)]
+AdminAddress = Annotated[str | None, BeforeValidator(addresses.admin_address), WithJsonSchema({"type": "string"})]
+AllowedHost = Annotated[str, AfterValidator(addresses.allowed_host)]
+Origin = Annotated[str, AfterValidator(addresses.origin)]
+BaseUrl = Annotated[str, AfterValidator(urls.base_url)]
+ExistingFile = Annotated[Path, BeforeValidator(_existing_file)]
+HeaderName = Annotated[str, AfterValidator(names.header_name)]
+HeaderPattern = Annotated[str, AfterValidator(names.header_pattern)]
+ComparedHeader = Annotated[str, AfterValidator(names.compared_header)]
+ParameterName = Annotated[str, AfterValidator(names.parameter_name)]
+ComparedParameter = Annotated[str, AfterValidator(names.compared_parameter)]
+Method = Annotated[str, AfterValidator(names.method), WithJsonSchema({"enum": list(names.METHODS)})]
+Prefix = Annotated[str, AfterValidator(names.route_prefix)]
+Size = Annotated[
+    int,
+    BeforeValidator(names.size),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\d+\s*([kKMG]i?)?B?$"}]}
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """`admin` is None for no admin listener."""
+
+    listen: ListenAddress = "127.0.0.1:8080"
+    admin: AdminAddress = "127.0.0.1:9180"
+    token: Secret | None = None
+    allowed_hosts: tuple[AllowedHost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenStoreSettings:
+    store: Annotated[str, AfterValidator(_memory_only)] = "memory"
+    key: Annotated[None, BeforeValidator(_no_key)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKeys:
+    """The keys of a provider beside `preset`, `auth` and the preset's parameters."""
+
+    base_url: BaseUrl
+    allow_http: bool = False
+    https_only: bool = False
+    ca_file: ExistingFile | None = None
+    client_cert: ExistingFile | None = None
+    client_key_file: ExistingFile | None = None
+    drop_headers: tuple[HeaderPattern, ...] = ()
+    drop_query: tuple[ComparedParameter, ...] = ()
+    connect_timeout: Seconds = 10.0
+    token_lifetime: Lifetime | None = None
+    refresh_margin: Seconds | None = None
+    single_live_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """`drop_headers` and `drop_query` are canonical names that callers' requests lose; a header may end in `*`.
+
+    `connect_timeout` is in seconds.
+    """
+
+    name: str
+    preset: str | None
+    base_url: str
+    scheme: AuthScheme
+    policy: TokenPolicy
+    allow_http: bool = False
+    https_only: bool = False
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key_file: Path | None = None
+    drop_headers: tuple[str, ...] = ()
+    drop_query: tuple[str, ...] = ()
+    connect_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """`methods` None allows all. `deny_*` are canonical names; `timeout` is in seconds, `max_body` in bytes."""
+
+    prefix: Prefix
+    provider: str
+    methods: frozenset[Method] | None = None
+    headers: dict[HeaderName, Template] = field(default_factory=dict)
+    query: dict[ParameterName, Template] = field(default_factory=dict)
+    deny_headers: frozenset[ComparedHeader] = frozenset()
+    deny_query: frozenset[ComparedParameter] = frozenset()
+    timeout: Seconds = 60.0
+    max_body: Size = 16 * 1024 * 1024
+    allowed_origins: frozenset[Origin] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A whole configuration without a mistake. `routes` are in the order of the file."""
+
+    source: Path
+    server: ServerSettings
+    tokens: TokenStoreSettings
+    providers: dict[str, ProviderSettings]
+    routes: tuple[RouteSettings, ...]
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,110 @@
+"""Mistakes in a configuration, each with its place; gathered, so that all of them are told at once.
+
+A message names keys and never shows a value: what stands at the wrong key may be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_SHOWABLE_KEY = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is written: line and column count from 1; `path` is the keys that lead there.
+
+    `origin` names the variable or option that a value came from, if it does not stand in the file.
+    """
+
+    line: int = 1
+    column: int = 1
+    path: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake or warning. `str()` is the line that `check` prints."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (f"{self.file}:{self.line}:{self.column}", self.path, self.message) if part)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `problems` is never empty, and sorted by place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects what is wrong with one file. The same message at the same place is kept once."""
+
+    file: str
+    _errors: dict[Problem, None] = field(default_factory=dict)
+    _warnings: dict[Problem, None] = field(default_factory=dict)
+    _silent: set[tuple[int, int]] = field(default_factory=set)
+
+    def error(self, place: Place, message: str) -> None:
+        if (place.line, place.column) not in self._silent:
+            self._errors[self._problem(place, message)] = None
+
+    def silence(self, place: Place) -> None:
+        """From now on drop what is found at this spot: it would only follow from what was reported elsewhere."""
+        self._silent.add((place.line, place.column))
+
+    def warn(self, place: Place, message: str) -> None:
+        self._warnings[self._problem(place, message)] = None
+
+    def has_error_at(self, place: Place) -> bool:
+        """Whether this spot is known to be wrong, so that complaints which only follow from it can be left out."""
+        spot = (place.line, place.column, place.path)
+        return any((problem.line, problem.column, problem.path) == spot for problem in self._errors)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(sorted(self._warnings))
+
+    def raise_errors(self) -> None:
+        """Raises ConfigError if anything was wrong."""
+        if self._errors:
+            raise ConfigError(self._errors)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(sorted(self._errors))
+
+    def _problem(self, place: Place, message: str) -> Problem:
+        origin = f" (set by {place.origin})" if place.origin else ""
+        return Problem(self.file, place.line, place.column, place.path, message + origin)
+
+
+def quoted_key(key: str) -> str:
+    """The key in backticks, or words for one that does not look like a key: it may be a secret in the wrong spot."""
+    return f"`{key}`" if _SHOWABLE_KEY.fullmatch(key) else "this key"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`; did you mean `x`?` if a known word is near, otherwise nothing."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, n=1, cutoff=0.7)
+    near = near or difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    return f"; did you mean `{by_lower[near[0]]}`?" if near else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `b` or `c`."""
+    *most, last = (f"`{word}`" for word in words)
+    return f"{', '.join(most)} or {last}" if most else last
