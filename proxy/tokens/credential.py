@@ -1,0 +1,224 @@
+"""The one owner of one credential: whoever needs its token asks here.
+
+However many wait, one fetch is under way. It belongs to this object, not to the request that began it, and
+survives that caller's hanging up. A token serves until its true expiry and never beyond. When it is to be
+renewed, judged or given up is decided in `life`, `standing` and `backoff`; here is the waiting and the fetching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.clock import Clock
+from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.tokens import standing as verdicts
+from proxy.tokens.backoff import Backoff, after_failure
+from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginUnavailable, Outcome
+from proxy.tokens.life import Phase, phase, token_from
+from proxy.tokens.observer import Observer
+from proxy.tokens.renewal import Obtained, Renewal, Source
+from proxy.tokens.standing import Standing
+from proxy.tokens.token import Token, TokenPolicy
+
+State = Literal["ok", "waiting", "refused", "idle"]
+
+log = logging.getLogger("authproxy.tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all credentials of a cache share. `random` gives numbers in [0, 1)."""
+
+    clock: Clock
+    observer: Observer
+    random: Callable[[], float]
+    live: MutableMapping[str, Token]
+
+
+class Credential:
+    """Made by `TokenCache.credential` only."""
+
+    def __init__(self, key: str, provider: str, policy: TokenPolicy, source: Source, around: Surroundings) -> None:
+        self.key = key
+        self.providers: tuple[str, ...] = (provider,)
+        self.policy = policy
+        self.failures = 0
+        self._around = around
+        self._renewal = Renewal(source, around.clock, self._fetched)
+        self._standing = Standing()
+        self._backoff = Backoff()
+        self._flight: asyncio.Task[None] | None = None
+
+    # --- What a scheme calls ----------------------------------------------------------------------------
+
+    def ready(self) -> Token | None:
+        """The live token, at once; None if it takes a fetch. One that is due is renewed behind the caller's back."""
+        token = self._live_token()
+        if token is None:
+            return None
+        clock = self._around.clock
+        if phase(token, clock.now(), clock.wall()) is Phase.DUE and self._may_renew_ahead():
+            if self.policy.single_live:
+                return None
+            self._fetch()
+        self._around.observer.hit(self.providers[0])
+        return token
+
+    async def token(self) -> Token:
+        """A live token, fetched if need be. Raises CredentialUnavailable or CredentialRejected."""
+        token = self.ready()
+        if token is not None:
+            return token
+        if self._flight is not None or not self._backoff.holds(self._around.clock.now()):
+            await self._wait_for(self._fetch())
+        token = self._live_token()
+        if token is None:
+            raise self._trouble()
+        return token
+
+    def accepted(self, generation: int) -> None:
+        """An answer showed that this token is alive."""
+        self._standing = verdicts.accepted(self._standing, generation)
+
+    def rejected(self, generation: int) -> bool:
+        """An answer said that this token died; whether a replay with what token() gives next may do better."""
+        verdict, self._standing = verdicts.rejected(self._standing, generation, self._around.clock.now())
+        if verdict.drop:
+            self._around.live.pop(self.key, None)
+        if verdict.replay:
+            self._around.observer.retried(self.providers[0], "dropped" if verdict.drop else "superseded")
+        return verdict.replay
+
+    def discard(self) -> None:
+        """Forget the token, because what it was made from has changed."""
+        self._around.live.pop(self.key, None)
+
+    def reconfigure(self, provider: str, policy: TokenPolicy, source: Source) -> None:
+        """Take a newer configuration's policy and ways to log in, and one more name; the token stays."""
+        self.policy = policy
+        self._renewal.source = source
+        if provider not in self.providers:
+            self.providers += (provider,)
+
+    # --- What readiness and the status page ask ---------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """`ok` serves, `idle` has not been needed, `waiting` has no token yet, `refused` will not get one."""
+        if self._live_token() is not None:
+            return "ok"
+        if self._backoff.outcome == "refused":
+            return "refused"
+        return "idle" if self._backoff.outcome == "ok" and self._flight is None else "waiting"
+
+    @property
+    def generation(self) -> int:
+        """The number of the current token; 0 before the first."""
+        return self._standing.generation
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the live token expires, in seconds since the epoch; inf is never, None is no token."""
+        token = self._live_token()
+        return None if token is None else self._around.clock.wall() + token.expires_at - self._around.clock.now()
+
+    @property
+    def last_error(self) -> str | None:
+        """What the last attempt failed of, in one of our own words; None after a success."""
+        return self._backoff.cause
+
+    @property
+    def fetches(self) -> int:
+        """How many requests were made to the login endpoint, or tokens minted."""
+        return self._renewal.attempts
+
+    # --- Fetching ---------------------------------------------------------------------------------------
+
+    def _live_token(self) -> Token | None:
+        token = self._around.live.get(self.key)
+        clock = self._around.clock
+        if token is None or phase(token, clock.now(), clock.wall()) is Phase.EXPIRED:
+            return None
+        return token
+
+    def _may_renew_ahead(self) -> bool:
+        now = self._around.clock.now()
+        return not self._backoff.holds(now) and not self._standing.is_cooling(now)
+
+    def _fetch(self) -> asyncio.Task[None]:
+        if self._flight is None:
+            self._flight = asyncio.get_running_loop().create_task(self._renew(), name="authproxy token fetch")
+            self._flight.add_done_callback(self._landed)
+        return self._flight
+
+    async def _wait_for(self, flight: asyncio.Task[None]) -> None:
+        observer, provider = self._around.observer, self.providers[0]
+        observer.missed(provider)
+        observer.waiting(provider, +1)
+        try:
+            # Unlike awaiting the task, this leaves it alone when the caller is cancelled.
+            await asyncio.wait((flight,))
+        finally:
+            observer.waiting(provider, -1)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        self._flight = None
+        if not flight.cancelled() and (error := flight.exception()) is not None:
+            # A fault of ours. It must not become a storm of logins, and its text may hold anything.
+            self._failed(LoginUnavailable(type(error).__name__))
+
+    async def _renew(self) -> None:
+        try:
+            self._publish(await self._renewal.obtain())
+        except LoginFailure as failure:
+            self._failed(failure)
+
+    def _fetched(self, outcome: Outcome, seconds: float) -> None:
+        self._around.observer.fetched(self.providers[0], outcome, seconds)
+
+    def _publish(self, obtained: Obtained) -> None:
+        clock = self._around.clock
+        generation = self._standing.generation + 1
+        token = token_from(
+            obtained.grant,
+            generation,
+            self.policy,
+            obtained_at=obtained.at,
+            obtained_wall=obtained.wall,
+            jitter=self._around.random(),
+        )
+        if phase(token, clock.now(), clock.wall()) is Phase.EXPIRED:
+            raise LoginMalformed("the token had expired when it arrived")
+        self._standing = verdicts.renewed(self._standing, clock.now())
+        self._backoff = Backoff()
+        self._around.live[self.key] = token
+        for provider in self.providers:
+            self._around.observer.expires(provider, clock.wall() + token.expires_at - clock.now())
+
+    def _failed(self, failure: LoginFailure) -> None:
+        now = self._around.clock.now()
+        self.failures += 1
+        self._backoff = after_failure(self._backoff, failure, now, self._around.random())
+        log.warning(
+            "provider %s: no new token: %s (%s, status %s); next attempt in %.1f s",
+            self.providers[0],
+            failure.outcome,
+            failure.cause,
+            failure.status or "-",
+            self._backoff.until - now,
+        )
+
+    def _trouble(self) -> CredentialError:
+        if self._backoff.outcome == "refused":
+            return CredentialRejected()
+        return CredentialUnavailable(retry_after=self._backoff.retry_after(self._around.clock.now()))
+
+    async def aclose(self) -> None:
+        """Give up a fetch that is under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.wait((self._flight,))

@@ -1,0 +1,40 @@
+"""Who wants to know what happens to tokens: metrics, in a running proxy; nobody, by default."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.tokens.failure import Outcome
+
+
+class Observer(Protocol):
+    """Calls are made from the event loop and must return at once. `provider` is a name from the configuration."""
+
+    def fetched(self, provider: str, outcome: Outcome, seconds: float) -> None:
+        """One request to a login endpoint, or one minting, ended."""
+
+    def hit(self, provider: str) -> None:
+        """A token was at hand."""
+
+    def missed(self, provider: str) -> None:
+        """A caller has to wait for a token."""
+
+    def waiting(self, provider: str, delta: int) -> None:
+        """So many callers more (or fewer) wait for a token."""
+
+    def expires(self, provider: str, wall_timestamp: float) -> None:
+        """A new token holds until then, in seconds since the epoch; inf is for ever."""
+
+    def retried(self, provider: str, reason: str) -> None:
+        """A rejected token makes a replay worth while: `superseded` by a newer one, or just `dropped`."""
+
+
+class SilentObserver:
+    """Takes no notice."""
+
+    def fetched(self, provider: str, outcome: Outcome, seconds: float) -> None: ...
+    def hit(self, provider: str) -> None: ...
+    def missed(self, provider: str) -> None: ...
+    def waiting(self, provider: str, delta: int) -> None: ...
+    def expires(self, provider: str, wall_timestamp: float) -> None: ...
+    def retried(self, provider: str, reason: str) -> None: ...

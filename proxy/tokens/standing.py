@@ -1,0 +1,99 @@
+"""What the vendor's answers say of a token, and what follows from it; decided without I/O.
+
+Rules:
+- A rejection of an older token than the current one costs a replay with the current one, and no fetch.
+- The first rejection of a token drops it; so does the rejection of one that the vendor had accepted.
+- A token fetched because of a rejection and rejected itself, before it was ever accepted, starts a cool-down:
+  the vendor's answer goes to the caller and the token stays in use, since fetching again does not help.
+- So do a few such tokens in a row that were accepted by one caller and rejected to another within seconds: some
+  part of the API answers as if the token were dead, whatever token it sees.
+- Cool-downs double. A token that is renewed because of its age, or that served for long, ends the series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+FIRST_COOL_DOWN = 30.0
+LONGEST_COOL_DOWN = 900.0
+QUICK_DEATH = 30.0
+QUICK_DEATHS_IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`generation` is the current token's, 0 before the first. Times are readings of `Clock.now()`."""
+
+    generation: int = 0
+    since: float = -inf
+    was_accepted: bool = False
+    follows_rejection: bool = False
+    was_dropped: bool = False
+    has_cooled: bool = False
+    cool_downs: int = 0
+    cool_until: float = -inf
+    quick_deaths: int = 0
+
+    def is_cooling(self, now: float) -> bool:
+        return now < self.cool_until
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the request may be replayed, and whether the current token is to be forgotten."""
+
+    replay: bool
+    drop: bool = False
+
+
+def renewed(standing: Standing, now: float) -> Standing:
+    """After a fetch. One that happens while cooling down does not clear the record."""
+    if standing.was_dropped or standing.is_cooling(now):
+        return replace(
+            standing,
+            generation=standing.generation + 1,
+            since=now,
+            was_accepted=False,
+            follows_rejection=True,
+            was_dropped=False,
+            has_cooled=False,
+        )
+    return Standing(generation=standing.generation + 1, since=now)
+
+
+def accepted(standing: Standing, generation: int) -> Standing:
+    """After an answer that shows the token alive."""
+    if generation != standing.generation or standing.was_accepted:
+        return standing
+    return replace(standing, was_accepted=True)
+
+
+def rejected(standing: Standing, generation: int, now: float) -> tuple[Verdict, Standing]:
+    """After an answer that says the token died."""
+    if generation < standing.generation or standing.was_dropped:
+        return Verdict(replay=True), standing
+    if standing.is_cooling(now):
+        return Verdict(replay=False), standing
+    if not standing.follows_rejection or standing.has_cooled:
+        return _drop(standing)
+    if not standing.was_accepted:
+        return _cool_down(standing, now)
+    if now - standing.since > LONGEST_COOL_DOWN:
+        return _drop(replace(standing, cool_downs=0, quick_deaths=0))
+    if now - standing.since > QUICK_DEATH:
+        return _drop(replace(standing, quick_deaths=0))
+    if standing.quick_deaths + 1 >= QUICK_DEATHS_IN_A_ROW:
+        return _cool_down(standing, now)
+    return _drop(replace(standing, quick_deaths=standing.quick_deaths + 1))
+
+
+def _drop(standing: Standing) -> tuple[Verdict, Standing]:
+    return Verdict(replay=True, drop=True), replace(standing, was_dropped=True)
+
+
+def _cool_down(standing: Standing, now: float) -> tuple[Verdict, Standing]:
+    length = min(FIRST_COOL_DOWN * 2**standing.cool_downs, LONGEST_COOL_DOWN)
+    return Verdict(replay=False), replace(
+        standing, cool_downs=standing.cool_downs + 1, cool_until=now + length, has_cooled=True, quick_deaths=0
+    )
