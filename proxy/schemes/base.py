@@ -10,21 +10,44 @@ The dataclass fields of a scheme are its configuration keys, under `auth:`.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import ConfigDict
+
+from proxy.errors import CredentialRejected
 from proxy.target import canonical
-from proxy.template import Template, Value
+from proxy.template import Template, Value, variable_scope
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.tokens.cache import TokenCache
-    from proxy.tokens.credential import Credential, TokenPolicy
+    from proxy.tokens.credential import Credential
     from proxy.tokens.login import LoginClient
+    from proxy.tokens.token import TokenPolicy
 
 CredentialUse = Literal["none", "static", "signed", "cached", "fetched"]
+
+_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# These frame or route the message; the gateway alone decides them.
+_NOT_FOR_SCHEMES = frozenset(
+    [
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +111,33 @@ class AuthScheme(ABC):
     `headers` and `query` are templates over `variables` and whatever names the scheme documents.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     # True: the body is held, bounded by max_body, and given to authorize(). Otherwise it is given if it is small.
     needs_body: ClassVar[bool] = False
     # Names that `headers` and `query` may use beside the variables.
     places: ClassVar[frozenset[str]] = frozenset()
 
-    variables: dict[str, Template] = field(default_factory=dict)
-    headers: dict[str, Template] = field(default_factory=dict)
-    query: dict[str, Template] = field(default_factory=dict)
+    variables: Mapping[str, Template] = field(default_factory=dict)
+    headers: Mapping[str, Template] = field(default_factory=dict)
+    query: Mapping[str, Template] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find every mistake that the keys alone can show. Raises ValueError; its text never holds a value."""
+        self._check_variables()
+        self._scope: Mapping[str, Value] = variable_scope(self.variables)
+        known = self.places | self.variables.keys()
+        for where, templates in (("headers", self.headers), ("query", self.query)):
+            for name, template in templates.items():
+                require_known_places(f"{where}.{name}", template.names, known)
+        require_field_names("headers", self.headers)
+
+    def _check_variables(self) -> None:
+        for name, template in self.variables.items():
+            if template.names:
+                raise ValueError(f"variables.{name}: a variable cannot have places to fill in")
+            if name in self.places:
+                raise ValueError(f"variables.{name}: this name already stands for something else here")
 
     def bind(self, provider: ProviderContext) -> None:
         """Take what this scheme needs of its provider. Called once, before the first request; no I/O."""
@@ -107,6 +149,14 @@ class AuthScheme(ABC):
         Raises CredentialUnavailable or CredentialRejected when there is nothing to add; the request is then
         not sent.
         """
+
+    async def preview(self, request: OutboundRequest) -> Injection:
+        """What `authorize` would add, fit to be shown: secrets masked, a placeholder for a token. No I/O."""
+        return Injection(masked(self.headers, self._scope), masked(self.query, self._scope))
+
+    def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
+        """Named lines that say how `authorize` comes to its injection, with secrets masked."""
+        return ()
 
     @property
     def inspects_answer(self) -> bool:
@@ -138,4 +188,43 @@ class AuthScheme(ABC):
 
 def rendered(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
     """Names with their templates filled in, in the order of the configuration."""
-    return tuple((name, template.render(scope)) for name, template in templates.items())
+    return tuple([(name, template.render(scope)) for name, template in templates.items()])
+
+
+def rendered_fields(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    """As `rendered`, for header fields. Raises CredentialRejected for a value that would end the field."""
+    fields = rendered(templates, scope)
+    for _, value in fields:
+        if _CONTROL.search(value):
+            raise CredentialRejected
+    return fields
+
+
+def masked(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    """As `rendered`, with *** for every secret."""
+    return tuple([(name, template.masked(scope)) for name, template in templates.items()])
+
+
+def require_known_places(where: str, used: Iterable[str], known: Collection[str]) -> None:
+    """Raise ValueError if a template uses a place that nothing fills in.
+
+    `header.<name>` among the known ones stands for every name behind the dot.
+    """
+    for name in sorted(used):
+        if name in known or (name.startswith("header.") and "header.<name>" in known):
+            continue
+        listing = ", ".join(sorted(known)) or "none"
+        raise ValueError(f"{where}: nothing is called {{{{{name}}}}} here; known places: {listing}")
+
+
+def require_field_names(where: str, names: Iterable[str]) -> None:
+    """Raise ValueError for what is no header field name, is not a scheme's to set, or comes twice."""
+    seen = set()
+    for name in names:
+        if not _FIELD_NAME.fullmatch(name):
+            raise ValueError(f"{where}: not the name of a header field: {name!r}")
+        if canonical(name) in _NOT_FOR_SCHEMES:
+            raise ValueError(f"{where}.{name}: this field belongs to the proxy")
+        if canonical(name) in seen:
+            raise ValueError(f"{where}.{name}: given twice, in another spelling")
+        seen.add(canonical(name))

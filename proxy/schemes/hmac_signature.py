@@ -1,0 +1,172 @@
+"""Each request carries an HMAC (RFC 2104) over parts of itself.
+
+What is signed is what is sent: `{{url}}` is the request's origin and its target, as raw text, with the injected
+query parameters behind it, built by the same function that builds the target on the wire. `{{body}}` is the raw
+body. Every call makes a new timestamp and nonce, so that a replay is a new request to the vendor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
+
+from proxy.schemes.base import (
+    AuthScheme,
+    Injection,
+    OutboundRequest,
+    ProviderContext,
+    masked,
+    rendered,
+    rendered_fields,
+    require_known_places,
+)
+from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
+from proxy.schemes.signing_scope import (
+    BODY_PLACES,
+    MOMENT_PLACES,
+    REQUEST_PLACES,
+    TARGET_PLACES,
+    moment_scope,
+    request_scope,
+    target_scope,
+)
+from proxy.schemes.token_bearing import TOKEN_SHOWN, take
+from proxy.secret import Secret
+from proxy.template import Template, Value
+from proxy.tokens.credential import Credential
+from proxy.tokens.credential_key import credential_key
+from proxy.tokens.grant import TokenFields
+from proxy.tokens.login import log_in
+from proxy.tokens.login_request import LOGIN_PLACES, LoginRequest, login_scope
+from proxy.tokens.token import Grant
+
+Query = tuple[tuple[str, str], ...]
+
+LONGEST_SHOWN = 4096
+
+_ENCODINGS: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": lambda digest: b64encode(digest).decode(),
+    "base64url": lambda digest: urlsafe_b64encode(digest).decode(),
+}
+
+
+@dataclass(kw_only=True, eq=False)
+class SigningToken:
+    """A login, done once, whose answer gives `{{token}}`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    login: LoginRequest
+    response: TokenFields = field(default_factory=TokenFields)
+
+
+@dataclass(kw_only=True, eq=False)
+class HmacSignature(AuthScheme):
+    """`message` is what is signed. Headers and query may use `{{signature}}` beside most of its places.
+
+    Query parameters are signed with the rest of the URL, but for those that hold the signature.
+    """
+
+    needs_body: ClassVar[bool] = True
+    places: ClassVar[frozenset[str]] = (
+        REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | {"body_sha256", "signature", "token"}
+    )
+
+    key: Secret
+    key_encoding: KeyEncoding = "utf8"
+    algorithm: Literal["sha256", "sha384", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64", "base64url"] = "hex"
+    message: Template
+    token: SigningToken | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        variables = self.variables.keys()
+        message_places = (self.places - {"signature"}) | BODY_PLACES | variables
+        require_known_places("message", self.message.names, message_places)
+        for name, template in self.query.items():
+            require_known_places(f"query.{name}", template.names, (self.places - TARGET_PLACES) | variables)
+        if self.token is not None:
+            require_known_places("token.login", self.token.login.names, LOGIN_PLACES | variables)
+        elif "token" in self._used_names():
+            raise ValueError("token: {{token}} is used, but no login is given that would give one")
+        self._signed_query = {name: t for name, t in self.query.items() if "signature" not in t.names}
+        self._late_query = {name: t for name, t in self.query.items() if "signature" in t.names}
+        self._names = self._used_names()
+        self._keyed = DerivedKey(self.key, self._started)
+        self._credential: Credential | None = None
+
+    def bind(self, provider: ProviderContext) -> None:
+        self._provider = provider
+        if self.token is None:
+            return
+        identity = self.token.login.identity(provider.base_url, self._scope)
+        key = credential_key("hmac_signature", identity, json.dumps(self.token.response.token))
+        self._credential = provider.tokens.credential(key, provider.name, provider.policy, login=self._log_in)
+
+    @property
+    def credential(self) -> Credential | None:
+        return self._credential
+
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        assert request.body is not None, "the body is held for schemes that need it"
+        scope, generation = dict(self._scope), None
+        if self._credential is not None:
+            token, _ = await take(self._credential)
+            scope["token"], generation = token.value, token.generation
+        query = self._sign(request, scope)
+        return Injection(rendered_fields(self.headers, scope), query, generation, "signed")
+
+    async def preview(self, request: OutboundRequest) -> Injection:
+        scope = self._shown(request)
+        query = masked(self._signed_query, scope) + masked(self._late_query, scope)
+        return Injection(masked(self.headers, scope), query, use="signed")
+
+    def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
+        scope = self._shown(request)
+        shown = self.message.masked(scope).encode("utf-8", "surrogateescape")
+        text = shown[:LONGEST_SHOWN].decode("ascii", "backslashreplace")
+        lines = [("string to sign", text.encode("unicode_escape").decode())]
+        if len(shown) > LONGEST_SHOWN:
+            lines.append(("length of it", f"{len(shown)} bytes, of which the first {LONGEST_SHOWN} are shown"))
+        lines.append(("sha256 of it", hashlib.sha256(shown).hexdigest()))
+        return (*lines, ("algorithm", f"HMAC-{self.algorithm.upper()}, {self.encoding}"))
+
+    def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
+        """The query to inject. Fills the scope with what the request, the moment and the signature are."""
+        scope |= request_scope(request, self._names)
+        scope |= moment_scope(self._provider.clock, self._names)
+        query = rendered(self._signed_query, scope)
+        scope |= target_scope(request, query)
+        digest = self._keyed.current().copy()
+        digest.update(self.message.render_bytes(scope))
+        scope["signature"] = _ENCODINGS[self.encoding](digest.digest())
+        return query + rendered(self._late_query, scope)
+
+    def _shown(self, request: OutboundRequest) -> dict[str, Value]:
+        """A scope fit to be shown: no token, and a URL in which secrets are masked."""
+        scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
+        self._sign(request, scope)
+        return scope | target_scope(request, masked(self._signed_query, scope))
+
+    def _used_names(self) -> frozenset[str]:
+        templates = (self.message, *self.headers.values(), *self.query.values())
+        return frozenset(name for template in templates for name in template.names)
+
+    def _started(self, text: str) -> hmac.HMAC:
+        # Keyed once: a copy of it saves hashing the key for every request.
+        return hmac.new(decoded_key(text, self.key_encoding), digestmod=self.algorithm)
+
+    async def _log_in(self) -> Grant:
+        assert self.token is not None
+        provider = self._provider
+        call = self.token.login.call(provider.base_url, {**self._scope, **login_scope(provider.clock)})
+        return await log_in(provider.login_client, call, self.token.response, provider.policy, provider.clock)

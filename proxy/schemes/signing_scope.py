@@ -1,0 +1,60 @@
+"""What the places of a signed message stand for, in one request at one moment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from proxy.clock import Clock
+from proxy.schemes.base import OutboundRequest
+from proxy.target import add_parameters
+from proxy.template import Value
+
+REQUEST_PLACES = frozenset({"method", "origin", "host", "path", "header.<name>"})
+MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "nonce"})
+# These hold the injected query parameters, so that a query parameter cannot hold them.
+TARGET_PLACES = frozenset({"url", "target", "query"})
+BODY_PLACES = frozenset({"body"})
+
+
+def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, Value]:
+    """The parts of the request that no injection changes; `names` are those that are used."""
+    body = request.body or b""
+    scope: dict[str, Value] = {
+        "method": request.method,
+        "origin": request.origin,
+        "host": request.origin.partition("://")[2],
+        "path": request.target.partition("?")[0],
+        "body": body,
+        "body_sha256": lambda: hashlib.sha256(body).hexdigest(),
+    }
+    for name in names:
+        if name.startswith("header."):
+            # As bytes: a value that is not ASCII is signed as it is sent.
+            scope[name] = (request.header(name.removeprefix("header.")) or "").encode("latin-1")
+    return scope
+
+
+def moment_scope(clock: Clock, names: frozenset[str]) -> dict[str, Value]:
+    """One moment in every usual form, and a number used once; `names` are those that are used."""
+    wall = clock.wall()
+    scope: dict[str, Value] = {"timestamp": str(int(wall)), "timestamp_ms": str(round(wall * 1000))}
+    if "timestamp_iso" in names:
+        scope["timestamp_iso"] = iso_timestamp(wall)
+    if "nonce" in names:
+        scope["nonce"] = uuid4().hex
+    return scope
+
+
+def target_scope(request: OutboundRequest, injected: Iterable[tuple[str, str]]) -> dict[str, Value]:
+    """The target as it is sent, with the injected parameters behind the request's own."""
+    target = add_parameters(request.target, injected)
+    return {"target": target, "url": request.origin + target, "query": target.partition("?")[2]}
+
+
+def iso_timestamp(wall: float) -> str:
+    """RFC 3339 in UTC, with milliseconds: 2024-09-14T20:44:31.764Z."""
+    moment = datetime.fromtimestamp(round(wall * 1000) / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,75 @@
+"""A credential that does not change: in headers, in the query, or as HTTP Basic authentication."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from proxy.schemes.base import AuthScheme, Injection, OutboundRequest, masked, rendered, rendered_fields
+from proxy.secret import MASK, Secret
+from proxy.target import canonical
+from proxy.template import SecretText, Template
+
+
+@dataclass(kw_only=True, eq=False)
+class BasicCredential:
+    """RFC 7617, in UTF-8."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    username: Template
+    password: Secret
+
+    def __post_init__(self) -> None:
+        if any(isinstance(part, str) and ":" in part for part in self.username.parts):
+            raise ValueError("username: a colon would end it")
+
+
+@dataclass(kw_only=True, eq=False)
+class Static(AuthScheme):
+    """`headers`, `query` and `basic`, any of them. Every text must hold a secret; a plain one belongs on the route."""
+
+    headers: Mapping[str, SecretText] = field(default_factory=dict)
+    query: Mapping[str, SecretText] = field(default_factory=dict)
+    basic: BasicCredential | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.headers or self.query or self.basic):
+            raise ValueError("give at least one of headers, query and basic")
+        if self.basic is not None and "authorization" in super().injected_headers:
+            raise ValueError("headers.Authorization: basic sets this header already")
+        for where, texts in (("headers", self.headers), ("query", self.query)):
+            for name, text in texts.items():
+                if not self._holds_secret(text):
+                    raise ValueError(f"{where}.{name}: holds no secret; write {{env: NAME}}, or ${{NAME}} in the text")
+
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        headers = rendered_fields(self.headers, self._scope)
+        if self.basic is not None:
+            user = self.basic.username.render(self._scope)
+            pair = f"{user}:{self.basic.password.reveal()}".encode()
+            headers += (("Authorization", f"Basic {b64encode(pair).decode()}"),)
+        return Injection(headers, rendered(self.query, self._scope), use="static")
+
+    async def preview(self, request: OutboundRequest) -> Injection:
+        headers = masked(self.headers, self._scope)
+        if self.basic is not None:
+            headers += (("Authorization", f"Basic {MASK}"),)
+        return Injection(headers, masked(self.query, self._scope), use="static")
+
+    @property
+    def injected_headers(self) -> frozenset[str]:
+        own = super().injected_headers
+        return own if self.basic is None else own | {canonical("Authorization")}
+
+    def _holds_secret(self, text: Template) -> bool:
+        return any(
+            isinstance(part, Secret) or isinstance(self._scope.get(str(part)), Secret)
+            for part in text.parts
+            if isinstance(part, Secret) or part in text.names
+        )

@@ -1,0 +1,131 @@
+"""What schemes have in common whose requests carry a token.
+
+Two bases: one for a token that is obtained once in its lifetime, and one that also understands when the vendor
+says that it died. Subclasses say where the token comes from.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from proxy.schemes.base import (
+    AnswerHead,
+    AuthScheme,
+    Injection,
+    OutboundRequest,
+    ProviderContext,
+    masked,
+    rendered,
+    rendered_fields,
+)
+from proxy.template import Template, Value
+from proxy.tokens.answer_document import first_value, parse_document
+from proxy.tokens.credential import Credential
+from proxy.tokens.token import Token
+
+TOKEN_SHOWN = "<token>"
+
+_USUAL_HEADERS: Mapping[str, Template] = {"Authorization": Template.parse("Bearer {{token}}")}
+
+
+async def take(credential: Credential) -> tuple[Token, Literal["cached", "fetched"]]:
+    """A live token, and whether it was at hand. Raises CredentialUnavailable or CredentialRejected."""
+    token = credential.ready()
+    if token is not None:
+        return token, "cached"
+    return await credential.token(), "fetched"
+
+
+@dataclass(kw_only=True, eq=False)
+class TokenScheme(AuthScheme):
+    """`{{token}}` may be used in headers and query. Without either it goes as `Authorization: Bearer`."""
+
+    places: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    headers: Mapping[str, Template] = field(default_factory=lambda: dict(_USUAL_HEADERS))
+
+    def __post_init__(self) -> None:
+        self._credential: Credential | None = None
+        in_query = any("token" in template.names for template in self.query.values())
+        if in_query and self.headers == _USUAL_HEADERS:
+            self.headers = {}
+        super().__post_init__()
+
+    def bind(self, provider: ProviderContext) -> None:
+        self._credential = self.obtain_credential(provider)
+
+    @abstractmethod
+    def obtain_credential(self, provider: ProviderContext) -> Credential:
+        """Register with the provider's token cache how a token is obtained."""
+
+    @property
+    def credential(self) -> Credential | None:
+        return self._credential
+
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        assert self._credential is not None, "bind() comes first"
+        token, use = await take(self._credential)
+        scope: dict[str, Value] = {**self._scope, "token": token.value}
+        return Injection(rendered_fields(self.headers, scope), rendered(self.query, scope), token.generation, use)
+
+    async def preview(self, request: OutboundRequest) -> Injection:
+        scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
+        return Injection(masked(self.headers, scope), masked(self.query, scope), use="cached")
+
+
+@dataclass(kw_only=True, eq=False)
+class Rejection:
+    """By what an answer says that the token died: its status, or a GraphQL error code in a small JSON body."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    statuses: list[int] = field(default_factory=lambda: [401])
+    graphql_codes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if any(not 400 <= status <= 599 for status in self.statuses):
+            raise ValueError("statuses: expected error statuses, such as 401")
+
+    def applies_to(self, answer: AnswerHead) -> bool:
+        if answer.status in self.statuses:
+            return True
+        if answer.body is None or not any(code.encode() in answer.body for code in self.graphql_codes):
+            return False
+        try:
+            document = parse_document(answer.body)
+        except ValueError:
+            return False
+        return any(self._names_a_code(part) for part in (document if isinstance(document, list) else [document]))
+
+    def _names_a_code(self, document: Any) -> bool:
+        if first_value(document, "code") in self.graphql_codes:
+            return True
+        errors = first_value(document, "errors")
+        return isinstance(errors, list) and any(
+            first_value(error, "extensions.code") in self.graphql_codes for error in errors
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class RenewableTokenScheme(TokenScheme):
+    """A token that the vendor may call dead before its time. The configuration's key is `rejected`."""
+
+    rejection: Annotated[Rejection, Field(alias="rejected")] = field(default_factory=Rejection)
+
+    @property
+    def inspects_answer(self) -> bool:
+        return bool(self.rejection.graphql_codes)
+
+    def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
+        if injection.generation is None or self._credential is None:
+            return False
+        if self.rejection.applies_to(answer):
+            return self._credential.rejected(injection.generation)
+        if answer.status < 400:
+            self._credential.accepted(injection.generation)
+        return False
