@@ -1,0 +1,96 @@
+"""The state of the proxy at one moment, as far as an operator may see it; and what readiness makes of it.
+
+Ready means: this process takes requests, and no credential needs a person. Not ready are a proxy that has not
+started or is draining, and one of whose credentials the vendor refuses. A provider that waits for its login
+endpoint is no reason: that is the vendor's outage, other replicas have it too, and taking all of them out
+of service would add one of our own. A credential that nobody has needed yet is none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+# static: nothing to obtain. idle: not needed yet. waiting: the next attempt is due later. refused: by the vendor.
+CredentialState = Literal["static", "idle", "ok", "waiting", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """One provider's credential. Seconds are from now; `expires_in` is inf for ever, None without a live token.
+
+    `last_error` is one of our own texts ("401 from its login endpoint"), never a vendor's.
+    """
+
+    name: str
+    state: CredentialState
+    base_url: str = ""
+    preset: str | None = None
+    scheme: str = ""
+    expires_in: float | None = None
+    generation: int = 0
+    logins: int = 0
+    last_error: str | None = None
+    next_attempt_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    prefix: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSnapshot:
+    providers: tuple[ProviderStatus, ...] = ()
+    routes: tuple[RouteStatus, ...] = ()
+    started: bool = True
+    draining: bool = False
+
+
+def unready_because(snapshot: StatusSnapshot, providers: tuple[ProviderStatus, ...]) -> str | None:
+    """Why no requests should come here, as far as these providers go; None if they may."""
+    if snapshot.draining:
+        return "draining"
+    if not snapshot.started:
+        return "starting"
+    refused = [provider.name for provider in providers if provider.state == "refused"]
+    return f"{', '.join(refused)} refused" if refused else None
+
+
+def health(provider: ProviderStatus) -> str:
+    """`ok`, `waiting` or `refused`: what a probe needs to tell apart."""
+    return provider.state if provider.state in ("waiting", "refused") else "ok"
+
+
+def health_line(provider: ProviderStatus) -> str:
+    """One line for a person: `io waiting: 503 from its login endpoint; next attempt in 12 s`."""
+    because = "; ".join(_circumstances(provider))
+    return f"{provider.name} {health(provider)}" + (f": {because}" if because else "")
+
+
+def spoken(seconds: float) -> str:
+    """A length of time as one would say it: `12 s`, `58 min`, `3 h 05 min`, `12 days`."""
+    if seconds == inf:
+        return "never"
+    whole = max(0, int(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 2 * 3600:
+        return f"{whole // 60} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} days"
+
+
+def _circumstances(provider: ProviderStatus) -> Iterator[str]:
+    if health(provider) == "ok":
+        return
+    if provider.last_error is not None:
+        yield provider.last_error
+    if provider.next_attempt_in is not None:
+        yield f"next attempt in {spoken(provider.next_attempt_in)}"
+    if provider.state == "waiting" and provider.expires_in is not None:
+        yield f"its token holds for another {spoken(provider.expires_in)}"

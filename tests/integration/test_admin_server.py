@@ -1,0 +1,246 @@
+"""The admin listener, spoken to in raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from proxy.admin.server import AdminServer
+from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot
+from proxy.metrics import Metrics
+
+CANARY = "CANARY-44aa-in-a-request"
+WELL = StatusSnapshot((ProviderStatus("io", "ok"), ProviderStatus("wyre", "static")), (RouteStatus("/io", "io"),))
+ILL = replace(WELL, providers=(*WELL.providers, ProviderStatus("acme", "refused", last_error="401 from its login")))
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass
+class Admin:
+    port: int
+    snapshot: StatusSnapshot = WELL
+    fails: bool = False
+    metrics: Metrics = field(default_factory=lambda: Metrics("1.2.3"))
+
+    def status(self) -> StatusSnapshot:
+        if self.fails:
+            raise ValueError(CANARY)
+        return self.snapshot
+
+    async def raw(self, octets: bytes) -> Answer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(octets)
+            async with asyncio.timeout(5):
+                return parsed(await reader.read())
+        finally:
+            writer.close()
+
+    async def ask(self, line: str, *fields: str, host: str | None = None, body: str = "") -> Answer:
+        lines = [f"{line} HTTP/1.1", f"Host: {host or f'localhost:{self.port}'}", *fields, "Connection: close", "", ""]
+        return await self.raw(("\r\n".join(lines) + body).encode("latin-1"))
+
+
+def parsed(octets: bytes) -> Answer:
+    head, _, body = octets.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return Answer(int(first.split()[1]), headers, body.decode())
+
+
+@pytest.fixture
+async def admin() -> AsyncIterator[Admin]:
+    sock = socket.create_server(("127.0.0.1", 0))
+    admin = Admin(sock.getsockname()[1])
+    admin.metrics.route("/io", "io")
+    server = AdminServer(admin.status, admin.metrics, allowed_hosts=["proxy:9180"])
+    await server.start(sock)
+    yield admin
+    await server.stop()
+
+
+def is_a_problem(answer: Answer, status: int, code: str) -> bool:
+    """problem+json in fixed words, marked as ours, repeating nothing."""
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-authproxy-error"] == code
+    assert answer.headers["proxy-status"].startswith("authproxy; error=")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "aiohttp" not in str(answer.headers)
+    assert "access-control-allow-origin" not in answer.headers
+    assert CANARY not in f"{answer}"
+    assert json.loads(answer.body)["code"] == code
+    return True
+
+
+async def test_livez_says_ok_as_long_as_the_process_answers(admin: Admin) -> None:
+    admin.snapshot = replace(ILL, draining=True)
+    answer = await admin.ask("GET /livez")
+    assert (answer.status, answer.body) == (200, "ok")
+
+
+async def test_readyz_is_200_when_ready_and_503_when_a_credential_is_refused(admin: Admin) -> None:
+    assert (await admin.ask("GET /readyz")).status == 200
+    admin.snapshot = ILL
+    answer = await admin.ask("GET /readyz")
+    assert (answer.status, answer.body) == (503, "not ready: acme refused")
+    admin.snapshot = replace(WELL, draining=True)
+    assert (await admin.ask("GET /readyz")).status == 503
+
+
+async def test_readyz_verbose_gives_a_line_for_each_provider(admin: Admin) -> None:
+    admin.snapshot = ILL
+    answer = await admin.ask("GET /readyz?verbose")
+    assert answer.status == 503
+    assert answer.body.splitlines() == [
+        "io ok",
+        "wyre ok",
+        "acme refused: 401 from its login",
+        "not ready: acme refused",
+    ]
+
+
+async def test_readyz_can_be_asked_for_one_provider(admin: Admin) -> None:
+    admin.snapshot = ILL
+    assert (await admin.ask("GET /readyz?provider=io")).status == 200
+    assert (await admin.ask("GET /readyz?provider=acme")).status == 503
+    assert (await admin.ask("GET /readyz?provider=io&provider=acme&verbose")).body.count("\n") == 3
+    assert is_a_problem(await admin.ask(f"GET /readyz?provider={CANARY}"), 404, "no_provider")
+
+
+async def test_readyz_speaks_json_to_those_who_ask_for_it(admin: Admin) -> None:
+    admin.snapshot = replace(ILL, providers=(ProviderStatus("io", "waiting", expires_in=9.7, next_attempt_in=3.2),))
+    answer = await admin.ask("GET /readyz", "Accept: application/json")
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.body) == {
+        "ready": True,
+        "reason": None,
+        "providers": [{"name": "io", "state": "waiting", "error": None, "expires_in": 9, "next_attempt_in": 3}],
+    }
+
+
+async def test_metrics_are_given_in_both_formats(admin: Admin) -> None:
+    plain = await admin.ask("GET /metrics")
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'authproxy_requests_in_flight{provider="io",route="/io"} 0.0' in plain.body
+    modern = await admin.ask("GET /metrics", "Accept: application/openmetrics-text;version=1.0.0")
+    assert modern.headers["content-type"].startswith("application/openmetrics-text")
+    assert modern.body.endswith("# EOF\n")
+
+
+async def test_the_status_page_opens_in_a_browser_and_is_kept_from_doing_more(admin: Admin) -> None:
+    answer = await admin.ask("GET /", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "<td" in answer.body
+
+
+async def test_head_has_the_headers_and_no_body(admin: Admin) -> None:
+    answer = await admin.ask("HEAD /livez")
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "2", "")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz?verbose", "/", "/elsewhere"])
+class TestAbuseCase12:
+    """`/metrics`, health and the page with an evil Host or Origin, and POST to them: 421, 403, 405, and no state."""
+
+    async def test_an_evil_host(self, admin: Admin, path: str) -> None:
+        assert is_a_problem(await admin.ask(f"GET {path}", host=f"{CANARY}.test"), 421, "host_not_allowed")
+
+    async def test_an_evil_origin(self, admin: Admin, path: str) -> None:
+        assert is_a_problem(await admin.ask(f"GET {path}", f"Origin: https://{CANARY}.test"), 403, "browser_refused")
+
+    async def test_an_evil_page_without_origin(self, admin: Admin, path: str) -> None:
+        answer = await admin.ask(f"GET {path}", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors")
+        assert is_a_problem(answer, 403, "browser_refused")
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
+    async def test_other_methods(self, admin: Admin, path: str, method: str) -> None:
+        answer = await admin.ask(f"{method} {path}", f"Content-Length: {len(CANARY)}", body=CANARY)
+        assert is_a_problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, HEAD"
+
+
+async def test_a_refusal_ends_the_connection_so_that_no_body_is_read_as_a_request(admin: Admin) -> None:
+    smuggled = f"GET /metrics HTTP/1.1\r\nHost: localhost:{admin.port}\r\n\r\n"
+    head = f"POST /livez HTTP/1.1\r\nHost: localhost:{admin.port}\r\nContent-Length: {len(smuggled)}\r\n\r\n"
+    answer = await admin.raw((head + smuggled).encode())
+    assert is_a_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["connection"] == "close"
+    assert "authproxy_" not in answer.body
+
+
+async def test_a_host_that_is_configured_is_answered(admin: Admin) -> None:
+    assert (await admin.ask("GET /livez", host="proxy:9180")).status == 200
+
+
+async def test_the_raw_host_counts_not_the_one_of_an_absolute_target(admin: Admin) -> None:
+    """aiohttp's request.host takes the target's, in both directions."""
+    answer = await admin.ask(f"GET http://localhost:{admin.port}/livez", host="evil.test")
+    assert is_a_problem(answer, 421, "host_not_allowed")
+    assert is_a_problem(await admin.ask("GET http://evil.test/livez"), 400, "malformed_request")
+
+
+async def test_an_unknown_path_is_not_repeated(admin: Admin) -> None:
+    assert is_a_problem(await admin.ask(f"GET /{CANARY}"), 404, "not_found")
+    assert is_a_problem(await admin.ask(f"GET /livez/{CANARY}"), 404, "not_found")
+
+
+async def test_what_the_parser_refuses_is_not_repeated(admin: Admin) -> None:
+    octets = f"GET /livez HTTP/1.1\r\nHost: localhost:{admin.port}\r\nAuthorization Bearer {CANARY}\r\n\r\n"
+    assert is_a_problem(await admin.raw(octets.encode()), 400, "malformed_request")
+    assert is_a_problem(await admin.raw(f"{CANARY}\r\n\r\n".encode()), 400, "malformed_request")
+    long = f"GET /{'a' * 20_000} HTTP/1.1\r\nHost: localhost:{admin.port}\r\n\r\n"
+    assert is_a_problem(await admin.raw(long.encode()), 400, "malformed_request")
+
+
+async def test_a_failure_of_our_own_shows_no_text_of_it(admin: Admin, caplog: pytest.LogCaptureFixture) -> None:
+    admin.fails = True
+    assert is_a_problem(await admin.ask("GET /readyz"), 500, "internal_error")
+    assert [record.getMessage() for record in caplog.records] == ["internal error"]
+
+
+async def test_a_socket_file_is_served_and_removed(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    server = AdminServer(lambda: WELL, Metrics("1.2.3"))
+    await server.start(sock)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert parsed(await reader.read()).status == 200
+    writer.close()
+    await server.stop()
+    assert not path.exists()
+    await server.stop()
+
+
+async def test_stopping_closes_idle_connections() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    server = AdminServer(lambda: WELL, Metrics("1.2.3"))
+    await server.start(sock)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /livez HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\nok")
+    async with asyncio.timeout(5):
+        await server.stop()
+        assert await reader.read() == b""
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
