@@ -61,7 +61,9 @@ class HostNotAllowed(CallerError):
 class BrowserRefused(CallerError):
     status = 403
     code = "browser_refused"
-    title = "Requests from web pages are refused. To allow one, list its exact origin under the route's allowed_origins."
+    title = (
+        "Requests from web pages are refused. To allow one, list its exact origin under the route's allowed_origins."
+    )
     proxy_status = "http_request_denied"
 
 
@@ -173,7 +175,9 @@ class UpstreamNotFound(UpstreamError):
 
 class UpstreamUntrusted(UpstreamError):
     code = "upstream_tls"
-    title = "The TLS connection to the provider failed: its certificate is not trusted, or no common protocol was found."
+    title = (
+        "The TLS connection to the provider failed: its certificate is not trusted, or no common protocol was found."
+    )
     proxy_status = "tls_certificate_error"
 
 
@@ -200,13 +204,3 @@ class UpstreamConnectTimeout(UpstreamTimeout):
     code = "upstream_connect_timeout"
     title = "The connection to the provider was not made in time."
     proxy_status = "connection_timeout"
-
-
-# --- Ours ---------------------------------------------------------------------------------------------
-
-
-class Draining(ProxyError):
-    status = 503
-    code = "draining"
-    title = "The proxy is shutting down."
-    proxy_status = "connection_limit_reached"

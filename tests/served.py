@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from proxy.gateway.gateway import Gateway, Passage
+from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Guard
+from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider, Route, RouteTable
-from proxy.gateway.server import Listener, bind, bound_port
+from proxy.gateway.server import Listener
+from proxy.listening import bind, bound_port
 from proxy.schemes.base import AnswerHead, AuthScheme, Injection, OutboundRequest
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
@@ -53,6 +55,18 @@ class Inspecting(Fixed):
 
 
 @dataclass
+class Witness:
+    passages: list[Passage]
+    begun: list[Route] = field(default_factory=list)
+
+    def began(self, route: Route) -> None:
+        self.begun.append(route)
+
+    def ended(self, passage: Passage, now: float) -> None:
+        self.passages.append(passage)
+
+
+@dataclass
 class Served:
     port: int
     gateway: Gateway
@@ -91,14 +105,14 @@ async def serve(*routes: Route, guard: Guard | None = None) -> AsyncIterator[Ser
     passages: list[Passage] = []
     sock = bind("127.0.0.1:0")
     port = bound_port(sock)
-    gateway = Gateway(guard or Guard(port), RouteTable(routes), lambda passage, _: passages.append(passage))
+    gateway = Gateway(guard or Guard(port), RouteTable(routes), Witness(passages))
     listener = Listener(gateway)
     await listener.listen(sock)
     assert port is not None
     try:
         yield Served(port, gateway, passages)
     finally:
-        await listener.drain(0.2)
+        await listener.close()
         for route in routes:
             route.provider.pool.close()
 

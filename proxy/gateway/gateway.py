@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from time import monotonic
 
 from aiohttp.web import BaseRequest
 
 from proxy.errors import (
     CallerError,
-    Draining,
     MalformedRequest,
     MethodNotAllowed,
     NoRoute,
@@ -24,64 +23,32 @@ from proxy.gateway.cors import answer_headers, is_preflight, preflight_answer
 from proxy.gateway.forward import Inbound, forward
 from proxy.gateway.guard import Guard, check_page
 from proxy.gateway.headers import check_framing, field_value
+from proxy.gateway.passage import Done, Passage, Witness
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import abort, open_transport, relay
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
-from proxy.schemes.base import CredentialUse
 
 _log = logging.getLogger("authproxy.gateway")
 
 _REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
 
 
-@dataclass(slots=True)
-class Passage:
-    """What became of one request, for the log and the metrics; filled in on the way."""
-
-    method: str
-    started: float
-    route: Route | None = None
-    status: int = 0
-    error: ProxyError | None = None
-    credential: CredentialUse = "none"
-    repeats: int = 0
-    repeat_reason: str = ""
-    answered: float = 0.0
-    request_bytes: int = 0
-    response_bytes: int = 0
-    body: CallerBody | None = field(default=None, repr=False)
-
-
-Observer = Callable[[Passage, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Tells aiohttp's connection that the answer is written already."""
-
-    keep_alive: bool
-
-    async def prepare(self, request: BaseRequest) -> None:
-        pass
-
-    async def write_eof(self) -> None:
-        pass
-
-
 class Gateway:
-    """`observe` is told of every passage when it is over, with the loop's time."""
+    """`guard` and `routes` may be replaced at any time: a request that is under way keeps what it began with."""
 
-    def __init__(self, guard: Guard, routes: RouteTable, observe: Observer) -> None:
+    def __init__(self, guard: Guard, routes: RouteTable, witness: Witness) -> None:
         self.guard = guard
         self.routes = routes
         self.is_draining = False
-        self._observe = observe
+        self._in_flight = 0
+        self._quiet = asyncio.Event()
+        self._witness = witness
 
     async def handle(self, caller: BaseRequest) -> Done:
         """Answer one request. Raises nothing but CancelledError, when the caller hung up."""
-        loop = asyncio.get_running_loop()
-        passage = Passage(caller.method, loop.time())
+        passage = Passage(caller.method, monotonic())
+        self._in_flight += 1
         try:
             return await self._pass_on(caller, passage)
         except CallerGone:
@@ -98,16 +65,31 @@ class Gateway:
         finally:
             if passage.body is not None:
                 passage.request_bytes = passage.body.bytes_read
-            self._observe(passage, loop.time())
+            self._in_flight -= 1
+            if self.is_draining and not self._in_flight:
+                self._quiet.set()
+            self._witness.ended(passage, monotonic())
+
+    async def drain(self, seconds: float) -> None:
+        """Wait, so long at the most, until no request is under way.
+
+        What still comes on connections that were accepted before is answered, and the connection closed.
+        """
+        self.is_draining = True
+        if self._in_flight:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), seconds)
 
     async def _pass_on(self, caller: BaseRequest, passage: Passage) -> Done:
         headers, target = caller.raw_headers, caller.raw_path
         self._check_request(caller)
-        route = passage.route = self.routes.find(target)
+        route = self.routes.find(target)
         check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
         if route is None:
             check_page(headers, frozenset())
             raise NoRoute
+        passage.route = route
+        self._witness.began(route)
         origin = check_page(headers, route.allowed_origins)
         if origin is not None and is_preflight(caller.method, headers):
             keep_alive = self._keeps_alive(caller)
@@ -120,7 +102,7 @@ class Gateway:
 
         forwarded = await forward(route, inbound)
 
-        passage.answered = asyncio.get_running_loop().time()
+        passage.answered = monotonic()
         passage.status = forwarded.answer.status
         passage.credential = forwarded.use
         passage.repeats, passage.repeat_reason = forwarded.repeats, forwarded.reason
@@ -140,8 +122,6 @@ class Gateway:
 
     def _check_request(self, caller: BaseRequest) -> None:
         """What can be said of a request before its route is known. Raises a CallerError."""
-        if self.is_draining:
-            raise Draining(retry_after=1)
         headers = caller.raw_headers
         self.guard.check_caller(headers)
         if caller.version not in ((1, 0), (1, 1)):

@@ -70,7 +70,7 @@ def passing(headers: RawHeaders, header_filter: HeaderFilter) -> RawHeaders:
 def nominated_names(headers: RawHeaders) -> frozenset[bytes]:
     """The canonical names of the fields that a Connection header declares as meant for this hop only."""
     values = [value for name, value in headers if name.lower() == b"connection"]
-    if not values or values == [b"keep-alive"] or values == [b"close"]:
+    if not values or values in ([b"keep-alive"], [b"close"]):
         return frozenset()
     return frozenset(token.strip().lower().replace(b"_", b"-") for value in values for token in value.split(b","))
 

@@ -6,10 +6,7 @@ Everything that depends on how aiohttp's server works inside stands here.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,8 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from proxy.errors import HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
-from proxy.gateway.gateway import Done, Gateway
+from proxy.gateway.gateway import Gateway
+from proxy.gateway.passage import Done
 from proxy.gateway.refusal import refusal
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
@@ -29,6 +27,8 @@ _MAX_FIELDS = 128
 _KEEP_ALIVE_SECONDS = 15.0
 # How long an answered caller may go on sending a body that nobody wants before the connection is closed.
 _LINGERING_SECONDS = 1.0
+# aiohttp takes 0 for "wait as long as it takes".
+_CUT_OFF_SECONDS = 0.1
 _READ_BUFFER = 256 * 1024
 _BACKLOG = 1024
 
@@ -86,74 +86,12 @@ class Listener(Server):
         if self._listening is not None:
             self._listening.close()
 
-    async def drain(self, seconds: float) -> None:
-        """Let requests in flight end, for so long at the most; then close every connection."""
+    async def close(self) -> None:
+        """End every connection; a request that is still under way is cut off."""
         self.stop_accepting()
-        self.pre_shutdown()
-        await self.shutdown(seconds)
+        await self.shutdown(_CUT_OFF_SECONDS)
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)
-
-
-def bind(address: str) -> socket.socket:
-    """A listening socket for `host:port`, `[::1]:port` or `unix:/path`. Raises OSError.
-
-    A socket file is made with mode 0600; one that a dead process left behind is replaced, a symlink never.
-    """
-    if address.startswith("unix:"):
-        return _bind_unix(Path(address.removeprefix("unix:")))
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, int(port)))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def bound_address(sock: socket.socket) -> str:
-    """How to reach a bound socket, in the form of `server.listen`."""
-    if sock.family == socket.AF_UNIX:
-        return f"unix:{sock.getsockname()}"
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def bound_port(sock: socket.socket) -> int | None:
-    return None if sock.family == socket.AF_UNIX else int(sock.getsockname()[1])
-
-
-def _bind_unix(path: Path) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if os.path.lexists(path):
-            _remove_dead_socket(path)
-        before = os.umask(0o177)
-        try:
-            sock.bind(str(path))
-        finally:
-            os.umask(before)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _remove_dead_socket(path: Path) -> None:
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
-        raise FileExistsError(f"{path} exists and is not a socket")
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        probe.connect(str(path))
-    except ConnectionRefusedError:
-        path.unlink()
-    else:
-        raise OSError(errno.EADDRINUSE, f"{path} is in use")
-    finally:
-        probe.close()
 
 
 def parse_error(error: BaseException | None) -> ProxyError:

@@ -18,3 +18,8 @@ SCHEMES: dict[str, type[AuthScheme]] = {
     "oauth2_client_credentials": OAuth2ClientCredentials,
     "oauth2_refresh_token": OAuth2RefreshToken,
 }
+
+
+def scheme_name(scheme: AuthScheme) -> str:
+    """The name that a scheme has in configuration."""
+    return next(name for name, kind in SCHEMES.items() if type(scheme) is kind)

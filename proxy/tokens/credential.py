@@ -132,6 +132,12 @@ class Credential:
         return self._backoff.cause
 
     @property
+    def next_attempt_in(self) -> float | None:
+        """Seconds until the next attempt may be made; None if none has failed or it may be made at once."""
+        seconds = self._backoff.until - self._around.clock.now()
+        return seconds if self._backoff.outcome != "ok" and seconds > 0 else None
+
+    @property
     def fetches(self) -> int:
         """How many requests were made to the login endpoint, or tokens minted."""
         return self._renewal.attempts

@@ -32,6 +32,7 @@ class UpstreamPool:
         self._connect_timeout = connect_timeout
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
+        self._is_retired = False
 
     async def acquire(self, *, repeatable: bool) -> UpstreamConnection:
         """A connection, kept or new. Raises an UpstreamError; no byte was sent then."""
@@ -53,13 +54,20 @@ class UpstreamPool:
 
     def release(self, connection: UpstreamConnection) -> None:
         """Give a connection back after an exchange; it is closed unless it can be used again."""
-        if not connection.is_reusable or len(self._idle) >= _MAX_IDLE_CONNECTIONS:
+        if self._is_retired or not connection.is_reusable or len(self._idle) >= _MAX_IDLE_CONNECTIONS:
             connection.close()
             return
         connection.rest(asyncio.get_running_loop().time())
         self._idle.append(connection)
 
+    def retire(self) -> None:
+        """Keep no connection from now on; those in use end with their exchanges."""
+        self._is_retired = True
+        for connection in list(self._idle):
+            connection.close()
+
     def close(self) -> None:
+        """End every connection, in use or not."""
         for connection in list(self._open):
             connection.close()
 

@@ -1,0 +1,5 @@
+"""`python -m proxy` is `authproxy`."""
+
+from proxy.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""`authproxy demo`: the vendors' emulators and the proxy before them, in one process."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from proxy.app import App
+from proxy.config.load import load
+from proxy.config.models import Settings
+from proxy.logs import Log
+from proxy.sandbox import Emulator, Sandbox
+
+_TOKEN_SECONDS = 30.0
+
+
+async def run_demo(
+    log: Log, environ: Mapping[str, str], overrides: Mapping[str, str], say: Callable[[str], None]
+) -> None:
+    """Serve until a signal, and say what to try. Raises OSError if an address cannot be had."""
+    async with Sandbox(token_lifetime=_TOKEN_SECONDS) as sandbox:
+        app = App(demo_settings(sandbox, environ, overrides), log)
+        await app.start()
+        for line in instructions(sandbox, app):
+            say(line)
+        await app.run_until_stopped()
+
+
+def demo_settings(sandbox: Sandbox, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
+    """Read like any other configuration, from a file that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="authproxy-demo-") as folder:
+        path = Path(folder) / "demo.yaml"
+        path.write_text(json.dumps(demo_config(sandbox, environ)), encoding="utf-8")
+        return load(path, environ, overrides)
+
+
+def demo_config(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, Any]:
+    """A route for each emulator. AUTHPROXY_TOKEN and AUTHPROXY_ALLOWED_HOSTS let it serve other machines."""
+    server: dict[str, Any] = {}
+    if "AUTHPROXY_TOKEN" in environ:
+        server["token"] = {"env": "AUTHPROXY_TOKEN"}
+    if hosts := environ.get("AUTHPROXY_ALLOWED_HOSTS"):
+        server["allowed_hosts"] = [host.strip() for host in hosts.split(",")]
+    return {
+        "server": server,
+        "providers": sandbox.provider_configs(),
+        "routes": {f"/{emulator.route}": emulator.name for emulator in sandbox.emulators},
+    }
+
+
+def instructions(sandbox: Sandbox, app: App) -> list[str]:
+    """Lines to copy: one request for each vendor, and where to look."""
+    lines = [
+        f"Emulated vendors behind http://{app.address}; tokens live {_TOKEN_SECONDS:.0f} s.",
+        "Each line is answered by an emulator that checked the credential:",
+        "",
+        *(f"  {curl(f'http://{app.address}/{one.route}', one)}" for one in sandbox.emulators),
+        "",
+        "The same without the proxy is refused by the vendor:",
+        "",
+        *(f"  {curl(one.url, one)}" for one in sandbox.emulators),
+        "",
+    ]
+    if app.admin_address is not None:
+        lines.append(f"Status: http://{app.admin_address}/   Metrics: http://{app.admin_address}/metrics")
+    return [*lines, "Ctrl-C ends it."]
+
+
+def curl(base: str, emulator: Emulator) -> str:
+    """The emulator's example as a command line."""
+    method, path, headers, body = emulator.try_it
+    implied = "POST" if body else "GET"
+    words = ["curl", "-si", *([] if method == implied else ["-X", method]), base + path]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    if body:
+        words += ["-d", body.decode()]
+    return shlex.join(words)

@@ -1,0 +1,62 @@
+"""What the commands have in common: options, exit codes, the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from proxy.config.find import find_config
+from proxy.config.problems import ConfigError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FAILED, ADDRESS_IN_USE, CONFIG_INVALID = 1, 75, 78
+
+config_option = click.option("-c", "--config", metavar="FILE", help="Configuration; else it is looked for.")
+listen_option = click.option("--listen", metavar="ADDRESS", help="host:port or unix:/path; beats the file.")
+admin_option = click.option("--admin", metavar="ADDRESS", help="The admin listener's address, or off.")
+
+
+def exits(command: Callable[P, T]) -> Callable[P, T]:
+    """Turn what can go wrong into a message and the exit code that stands for it."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            sys.exit(CONFIG_INVALID)
+        except OSError as error:
+            click.echo(f"authproxy: {error.strerror or type(error).__name__}", err=True)
+            sys.exit(ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else FAILED)
+
+    return wrapped
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """On uvloop where it is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+def configuration_path(explicit: str | None) -> Path:
+    return find_config(explicit, os.environ, Path.cwd())
+
+
+def given(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
