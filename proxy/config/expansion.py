@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.config.exact import validated
-from proxy.config.nodes import AnyNode, ListNode, MapNode, Scalar, key_path, overlaid, placed, plain, walk
+from proxy.config.nodes import AnyNode, ListNode, MapNode, Scalar, key_path, overlaid, placed, plain, spot, walk
 from proxy.config.presets import Parameter, Preset
 from proxy.config.problems import Place, Report, listed
 from proxy.config.sources import Sources
@@ -67,7 +67,7 @@ def _arguments(preset: Preset, provider: MapNode, place: Place, sources: Sources
 
 def _checked(parameter: Parameter, node: AnyNode, sources: Sources, report: Report) -> AnyNode:
     value = validated(_KINDS[parameter.kind], node, sources, report)
-    return Scalar(node.place, node.key, value) if isinstance(value, Secret) else node
+    return Scalar(spot(node), node.key, value) if isinstance(value, Secret) else node
 
 
 def _report_missing(name: str, provider: MapNode, message: str, report: Report) -> None:

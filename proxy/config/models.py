@@ -132,7 +132,8 @@ class RouteSettings:
     deny_headers: frozenset[ComparedHeader] = frozenset()
     deny_query: frozenset[ComparedParameter] = frozenset()
     timeout: Seconds = 60.0
-    max_body: Size = 16 * 1024 * 1024
+    max_body: Size | None = None
+    encoded_slashes: bool = False
     allowed_origins: frozenset[Origin] = frozenset()
 
 

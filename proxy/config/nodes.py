@@ -48,6 +48,14 @@ class MapNode(Node):
 AnyNode = Scalar | ListNode | MapNode
 
 
+def spot(node: AnyNode) -> Place:
+    """Where to point for a mistake in the whole of the node.
+
+    A block mapping begins at its first inner key, one line below the key that the message speaks of.
+    """
+    return node.place if isinstance(node, Scalar) else replace(node.key, path=node.place.path)
+
+
 def key_path(parent: str, key: str) -> str:
     """The path one key down. A key that looks like no key is not shown: it may be a secret in the wrong spot."""
     shown = key if _PLAIN_KEY.fullmatch(key) else "(a key)"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import replace
-from typing import Any
 
 from proxy.config.exact import validated
 from proxy.config.expansion import expanded
 from proxy.config.models import ProviderKeys, ProviderSettings
 from proxy.config.nodes import AnyNode, MapNode, Scalar, find
 from proxy.config.presets import Preset, presets
-from proxy.config.problems import Place, Report, listed, suggestion
+from proxy.config.problems import Report, listed, suggestion
 from proxy.config.scheme_checks import mistakes_in
 from proxy.config.sources import Sources
 from proxy.config.texts import Interpolated
-from proxy.config.urls import is_loopback, parse_url
+from proxy.config.transport import check_transport
 from proxy.config.wording import known_keys
 from proxy.schemes import SCHEMES
 from proxy.schemes.base import AuthScheme
@@ -42,7 +40,7 @@ def read_provider(name: str, node: AnyNode, sources: Sources, report: Report) ->
     keys = validated(ProviderKeys, replace(whole, entries=known), sources, report)
     scheme = _read_scheme(whole, sources, report)
     if keys is not None:
-        _check_transport(keys, whole, report)
+        check_transport(keys, whole, report)
     if keys is None or scheme is None:
         return None
     return ProviderSettings(
@@ -126,44 +124,6 @@ def _holds_secret(node: AnyNode) -> bool:
     if isinstance(node.value, Interpolated):
         return any(isinstance(part, Secret) for part in node.value.parts) or node.value.missing is not None
     return isinstance(node.value, Secret)
-
-
-def _check_transport(keys: ProviderKeys, whole: MapNode, report: Report) -> None:
-    """What several keys say together about the connection."""
-    url = parse_url(keys.base_url)
-    if keys.https_only and keys.allow_http:
-        report.error(_place(whole, "allow_http"), "this provider is HTTPS-only; leave `allow_http` out")
-    elif url.scheme == "http" and not is_loopback(url.host) and not keys.allow_http:
-        hint = "" if keys.https_only else ", or allow it with `allow_http: true`"
-        report.error(_place(whole, "base_url"), f"http:// would send the credential in the clear; use https://{hint}")
-    if keys.client_key_file is not None and keys.client_cert is None:
-        report.error(_place(whole, "client_key_file"), "a key without `client_cert`")
-    context = ssl.create_default_context()
-    _load(report, _place(whole, "ca_file"), "this file holds no certificates", keys.ca_file, context)
-    if keys.client_cert is not None:
-        message = "the certificate and its key cannot be used together; the key must not be encrypted"
-        _load_pair(report, _place(whole, "client_cert"), message, keys, context)
-
-
-def _load(report: Report, place: Place, message: str, path: Any, context: ssl.SSLContext) -> None:
-    if path is not None:
-        try:
-            context.load_verify_locations(path)
-        except (ssl.SSLError, OSError):
-            report.error(place, message)
-
-
-def _load_pair(report: Report, place: Place, message: str, keys: ProviderKeys, context: ssl.SSLContext) -> None:
-    assert keys.client_cert is not None
-    try:
-        # The empty password keeps OpenSSL from asking for one at the terminal.
-        context.load_cert_chain(keys.client_cert, keys.client_key_file, password="")
-    except (ssl.SSLError, OSError):
-        report.error(place, message)
-
-
-def _place(whole: MapNode, key: str) -> Place:
-    return whole.entries[key].place if key in whole.entries else whole.key
 
 
 def _text(node: AnyNode) -> str:

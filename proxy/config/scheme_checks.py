@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.config.urls import parse_url, url_path
 from proxy.schemes.base import AuthScheme
-from proxy.template import Template, Value, variable_scope
+from proxy.template import Place, Template, Value, variable_scope
 
 Location = tuple[str, ...]
 
@@ -48,6 +48,6 @@ def _header_mistakes(
     headers: Mapping[str, Template], location: Location, variables: Mapping[str, Value]
 ) -> Iterator[tuple[Location, str]]:
     for name, template in headers.items():
-        known = Template(tuple(part for part in template.parts if part in variables or part not in template.names))
+        known = Template(tuple(part for part in template.parts if not isinstance(part, Place) or part in variables))
         if _LINE_BREAKING.search(known.render(variables)):
             yield (*location, name), "a header cannot hold a line break or another control character"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_args, get_type_hints
 
-from proxy.config.nodes import AnyNode, ListNode, MapNode, Scalar, find, key_path
+from proxy.config.nodes import AnyNode, MapNode, Scalar, find, key_path, spot
 from proxy.config.problems import Place, Report, listed, suggestion
 
 _EXPECTED = {
@@ -58,9 +58,7 @@ def tell(errors: Sequence[Any], kind: Any, node: AnyNode, report: Report) -> Non
 
 
 def _place(node: AnyNode, rest: tuple[str | int, ...]) -> Place:
-    # A block mapping begins at its first inner key, one line below the key that the message speaks of.
-    whole = isinstance(node, MapNode | ListNode)
-    return replace(node.key, path=node.place.path) if whole or _KEY in rest else node.place
+    return replace(node.key, path=node.place.path) if _KEY in rest else spot(node)
 
 
 def _inner(node: AnyNode, message: str) -> tuple[AnyNode, str]:
@@ -73,8 +71,8 @@ def _inner(node: AnyNode, message: str) -> tuple[AnyNode, str]:
         return node, message
     inner = node.entries[key]
     if isinstance(inner, MapNode) and name in inner.entries:
-        inner = inner.entries[name]
-    return inner, match[2]
+        return inner.entries[name], match[2]
+    return inner, f"`{name}`: {match[2]}" if name else match[2]
 
 
 def _message(error: Any, node: AnyNode) -> str:
@@ -103,8 +101,9 @@ def _expected(what: str, node: AnyNode) -> str:
 
 def _joined(messages: list[str]) -> str:
     """One message for a value that fits none of several types."""
-    different = list(dict.fromkeys(message.partition(";")[0] for message in messages))
-    first, *others = different
+    if len(messages) == 1:
+        return messages[0]
+    first, *others = dict.fromkeys(message.partition(";")[0] for message in messages)
     return " or ".join([first, *(other.removeprefix("expected ") for other in others)])
 
 
