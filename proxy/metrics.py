@@ -86,7 +86,7 @@ class Metrics:
             registry=registry,
         )
         self._reloads = counter("config_reloads", "Attempts to load the configuration again.", "outcome")
-        self._last_reload = gauge("config_last_reload_successful", "Whether the last (re)load of the configuration held.")
+        self._last_reload = gauge("config_last_reload_successful", "Whether the configuration's last load held.")
         self._last_reload.set(1)
         for outcome in ("ok", "failed"):
             self._reloads.labels(outcome)

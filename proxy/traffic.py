@@ -22,7 +22,7 @@ _OTHER = "other"
 _FIRST_METHODS = ("GET", "POST")
 _FIRST_CODES = ("200", "401", "403", "404", "429", "500", "502", "503", "504")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_BOUNDS = tuple(str(bound) for bound in _BUCKETS) + ("+Inf",)
+_BOUNDS = (*map(str, _BUCKETS), "+Inf")
 _LABELS = ("route", "provider")
 
 

@@ -21,7 +21,7 @@ SocketName = tuple[str, int] | None
 
 
 def objection(headers: RawHeaders, local: SocketName, allowed_hosts: Iterable[str]) -> Problem | None:
-    """What speaks against answering; None if nothing does. `local` is the connection's own end, None for a socket file."""
+    """What speaks against answering, if anything. `local` is the connection's own end, None for a socket file."""
     hosts = _values(headers, b"host")
     if len(hosts) != 1 or hosts[0].lower().decode("latin-1") not in {*own_hosts(local), *map(str.lower, allowed_hosts)}:
         return HOST_NOT_ALLOWED

