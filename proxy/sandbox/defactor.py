@@ -42,6 +42,7 @@ class Defactor(Emulator):
     """
 
     name = "defactor"
+    route = "engage"
     try_it: ClassVar[TryIt] = (
         "POST",
         "/v1/graphql",

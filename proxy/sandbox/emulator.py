@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Protocol
 
 from proxy.sandbox.server import RawServer
-from proxy.sandbox.wire import Answer, Received, Refused, Where
+from proxy.sandbox.wire import CUT_SHORT, Answer, Received, Refused, Where
 
 TryIt = tuple[str, str, dict[str, str], bytes]
 
@@ -48,6 +48,8 @@ class Emulator(ABC):
     """
 
     name: ClassVar[str]
+    # The path under which the demo offers it.
+    route: ClassVar[str]
     try_it: ClassVar[TryIt]
 
     def __init__(
@@ -152,6 +154,8 @@ class Emulator(ABC):
     async def _receive(self, received: Received) -> Answer:
         received.where = "login" if self.is_login(received) else "api"
         self.requests.append(received)
+        if received.verdict == CUT_SHORT:
+            return Answer(cut=True)
         await self.hold.wait()
         if received.where == "login":
             await self.hold_logins.wait()

@@ -23,6 +23,7 @@ class Iofinnet(Emulator):
     """`sends_expires_in` False leaves the JWT's exp as the only word on the lifetime."""
 
     name = "iofinnet"
+    route = "io"
     try_it: ClassVar[TryIt] = ("GET", "/v1/accounts", {"Accept": "application/json"}, b"")
 
     def __init__(self, **machinery: Any) -> None:

@@ -24,6 +24,7 @@ class One45(Emulator):
     """`takeovers` counts the tokens that were still live when another login killed them."""
 
     name = "one45"
+    route = "one45"
     try_it: ClassVar[TryIt] = ("GET", "/api/v1/evaluations?limit=2", {"Accept": "application/json"}, b"")
 
     def __init__(self, **machinery: Any) -> None:

@@ -36,6 +36,7 @@ class Original(Emulator):
     """`claims` are required as they stand; `allows_issued_at` lets iat pass, as the vendor itself would."""
 
     name = "original"
+    route = "original"
     try_it: ClassVar[TryIt] = ("GET", f"/v1/user/{DEMO_USER}", {"Accept": "application/json"}, b"")
 
     def __init__(self, **machinery: Any) -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import BadHttpMessage
 
-from proxy.sandbox.wire import Answer, Received
+from proxy.sandbox.wire import CUT_SHORT, Answer, Received
 
 MOST_FIELD_BYTES = 64 * 1024
 
 
 class RawServer:
-    """One listening port; `receive` gets each request once its body is complete."""
+    """One listening port; `receive` gets each request once its body is complete, or has ended too soon."""
 
     def __init__(self, receive: Callable[[Received], Awaitable[Answer]], host: str, port: int) -> None:
         self._receive = receive
@@ -54,9 +55,19 @@ class RawServer:
             method=request.method,
             target=request.raw_path.encode("utf-8", "surrogateescape"),
             headers=request.raw_headers,
-            body=await request.content.read(),
         )
+        await _read_body(request, received)
         return await _send(request, await self._receive(received))
+
+
+async def _read_body(request: web.BaseRequest, received: Received) -> None:
+    pieces = []
+    try:
+        while piece := await request.content.readany():
+            pieces.append(piece)
+    except (ConnectionError, web.RequestPayloadError, ClientPayloadError, BadHttpMessage):
+        received.verdict = CUT_SHORT
+    received.body = b"".join(pieces)
 
 
 async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 Where = Literal["login", "api"]
+CUT_SHORT = "the body ended too soon"
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Received:
     method: str
     target: bytes = field(repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     where: Where = "api"
     status: int = 0
     verdict: str = "waiting"

@@ -34,6 +34,7 @@ class Wyre(Emulator):
     """
 
     name = "wyre"
+    route = "wyre"
     try_it: ClassVar[TryIt] = (
         "POST",
         "/v3/transfers?note=caf%C3%A9%2Fbar",

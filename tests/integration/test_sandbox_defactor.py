@@ -119,6 +119,12 @@ async def test_login_goes_bare(vendor: Defactor, path: str, fields: Fields, expe
     assert (reply.status, code(reply.json), vendor.logins, len(vendor.breaches)) == (200, expected, 0, 1)
 
 
+async def test_login_has_no_query(vendor: Defactor) -> None:
+    assert code((await ask(vendor, LOGIN, {"session": signed(vendor)}, path="/v1/login?x=1")).json) == "bad-request"
+    assert (await ask(vendor, LOGIN, {"session": signed(vendor)}, path="/v1/other")).status == 400
+    assert [received.where for received in vendor.requests] == ["login", "api"]
+
+
 async def test_login_refuses_wrong_signatures_and_other_keys(vendor: Defactor) -> None:
     right = signed(vendor)
     wrongs: list[dict[str, Any]] = [
@@ -159,9 +165,12 @@ async def test_restore_rotates_under_the_misprinted_key(vendor: Defactor) -> Non
     assert second["refreshToken"] != first["refreshToken"]
     for pair in (first, second):
         assert "data" in (await ask(vendor, UPDATE, ACCOUNT, bearer(pair["accessToken"]))).json
+    alias = RESTORE.replace("{ v1RestoreSession", "{ mine: v1RestoreSession")
+    answer = (await ask(vendor, alias, {"session": {"refreshToken": second["refreshToken"]}})).json
+    second = answer["data"]["mine"]["res"]
     vendor.restore_key = "v1RestoreSession"
     assert "v1RestoreSession" in (await restore(vendor, second["refreshToken"]))["data"]
-    assert (vendor.logins, vendor.restores, len(vendor.login_requests)) == (1, 2, 3)
+    assert (vendor.logins, vendor.restores, len(vendor.login_requests)) == (1, 3, 4)
 
 
 async def test_a_refresh_token_used_twice_kills_its_family(vendor: Defactor) -> None:
@@ -210,6 +219,8 @@ async def test_mutations_need_a_token(vendor: Defactor) -> None:
         "updatedIn": ["ethereum"]
     }
     assert (await ask(vendor, "{ a }", fields=fields)).json["data"]["a"]["role"] == "user"
+    other = (await ask(vendor, "mutation { x: other }", fields=fields)).json["data"]["x"]
+    assert (other["success"], other["res"]["role"]) == (True, "user")
     assert code((await ask(vendor, "mutation { v1DeleteEverything }", fields=fields)).json) == "validation-failed"
     vendor.revoke_tokens()
     assert code((await ask(vendor, UPDATE, ACCOUNT, fields)).json) == "invalid-jwt"

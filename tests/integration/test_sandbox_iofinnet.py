@@ -85,6 +85,7 @@ async def test_one_token_serves_rest_and_graphql(vendor: Iofinnet) -> None:
     reply = await post_json(vendor.url, "/graphql", {"query": "{ vaults { name } }"}, fields)
     assert (reply.status, reply.json["data"]["method"]) == (200, "POST")
     assert (await post_json(vendor.url, "/graphql", {"no": 1}, fields)).status == 400
+    assert (await post_json(vendor.url, "/graphql", [1], fields)).status == 400
     assert (await call(vendor.url, "GET", "/graphql", fields)).status == 404
     assert (await call(vendor.url, "GET", "/other", fields)).status == 404
 
@@ -97,6 +98,29 @@ async def test_api_refuses_anything_but_bearer_and_a_live_token(vendor: Iofinnet
     for method, target in (("GET", "/v1/accounts"), ("POST", "/graphql")):
         reply = await call(vendor.url, method, target, fields)
         assert (reply.status, reply.json) == (401, {"message": "Unauthorized"})
+
+
+async def test_the_word_undefined_is_told_from_a_dead_token(vendor: Iofinnet) -> None:
+    """The vendor's own sample makes it, by reading a token off an answer that was not parsed."""
+    await call(vendor.url, "GET", "/v1/accounts", [("Authorization", "Bearer undefined")])
+    assert vendor.requests[0].verdict == "the token is the word undefined"
+
+
+async def test_a_fractional_lifetime_is_told_as_one(clock: FakeClock) -> None:
+    """Issued at a quarter past, for half a second: exp is at three quarters, and so is its end."""
+    clock.advance(0.25)
+    async with Iofinnet(clock=clock, token_lifetime=0.5, credentials=CREDENTIALS) as vendor:
+        text = await token(vendor)
+        claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+        assert claims["exp"] == clock.wall() + 0.5
+        clock.advance(0.5)
+        assert (await call(vendor.url, "GET", "/v1/x", [("Authorization", f"Bearer {text}")])).status == 401
+
+
+async def test_whole_lifetimes_come_in_whole_seconds(vendor: Iofinnet, clock: FakeClock) -> None:
+    clock.advance(0.25)
+    claims = json.loads(base64.urlsafe_b64decode((await token(vendor)).split(".")[1] + "=="))
+    assert (claims["iat"], claims["exp"]) == (1_700_000_000, 1_700_000_030)
 
 
 async def test_api_refuses_no_token_and_two(vendor: Iofinnet) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from proxy.sandbox import Iofinnet, Sandbox
+from proxy.sandbox import Defactor, Iofinnet, Sandbox
 from tests.clock import FakeClock
 from tests.sandbox_caller import Reply, call, post_json, read, send
 
@@ -25,6 +26,13 @@ async def vendor() -> AsyncIterator[Iofinnet]:
 async def with_token(vendor: Iofinnet, method: str, target: str, body: bytes = b"") -> Reply:
     token = (await post_json(vendor.url, "/auth/v1/accessToken", LOGIN)).json["accessToken"]
     return await call(vendor.url, method, target, [("Authorization", f"Bearer {token}")], body)
+
+
+async def arrival(vendor: Iofinnet, count: int = 1) -> None:
+    """Until so many requests have been journalled."""
+    async with asyncio.timeout(5):
+        while len(vendor.requests) < count:
+            await asyncio.sleep(0)
 
 
 TARGET = "/v1//a%2Fb/%7Eu/%e2%82%ac/../x;y='()?a=&a=%2F&b=%7e&&c=+%20&d"
@@ -57,6 +65,21 @@ async def test_chunked_bodies_arrive_whole(vendor: Iofinnet) -> None:
     head = b"PUT /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     await send(vendor.url, head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert vendor.requests[0].body == b"abcde"
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 100\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"]
+)
+async def test_a_body_that_ends_too_soon_is_journalled_as_such(vendor: Iofinnet, framing: bytes) -> None:
+    """Half a login is no login, and half an upload is seen to be half."""
+    _, writer = await asyncio.open_connection("127.0.0.1", int(vendor.url.rpartition(":")[2]))
+    writer.write(b"POST /auth/v1/accessToken HTTP/1.1\r\nHost: x\r\n" + framing)
+    await writer.drain()
+    writer.close()
+    await arrival(vendor)
+    (received,) = vendor.requests
+    assert (received.verdict, received.status, received.body) == ("the body ended too soon", 0, b"abc")
+    assert vendor.logins == 0
 
 
 async def test_expect_is_answered(vendor: Iofinnet) -> None:
@@ -131,8 +154,7 @@ async def test_held_logins_wait_while_the_api_answers(vendor: Iofinnet) -> None:
     vendor.hold_logins.clear()
     login = asyncio.create_task(post_json(vendor.url, "/auth/v1/accessToken", LOGIN))
     assert (await call(vendor.url, "GET", "/v1/x")).status == 401
-    while not vendor.login_requests:
-        await asyncio.sleep(0)
+    await arrival(vendor, 2)
     assert not login.done() and vendor.login_requests[0].status == 0
     vendor.hold_logins.set()
     assert (await login).status == 200
@@ -141,8 +163,7 @@ async def test_held_logins_wait_while_the_api_answers(vendor: Iofinnet) -> None:
 async def test_hold_stops_everything(vendor: Iofinnet) -> None:
     vendor.hold.clear()
     waiting = asyncio.create_task(call(vendor.url, "GET", "/v1/x"))
-    while not vendor.requests:
-        await asyncio.sleep(0)
+    await arrival(vendor)
     assert vendor.requests[0].verdict == "waiting"
     vendor.hold.set()
     assert (await waiting).status == 401
@@ -188,6 +209,14 @@ async def test_provider_configs_are_plain() -> None:
     for entry in [*entries.values(), sandbox.wyre.token_provider_config()]:
         assert entry["base_url"].startswith("http://127.0.0.1:")
         assert all(isinstance(value, str | int) or list(value) == ["value"] for value in entry.values())
+    assert entries["defactor"]["statement"] == "Sign in with Ethereum to the app."
+    assert entries["one45"]["token_lifetime"] == entries["original"]["lifetime"] == "30s"
+
+
+async def test_a_deployment_without_statement_has_none_in_its_configuration() -> None:
+    vendor = Defactor()
+    vendor.expected = replace(vendor.expected, statement=None)
+    assert "statement" not in vendor.provider_config()
 
 
 async def test_ports_can_be_given() -> None:
