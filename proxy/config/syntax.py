@@ -5,6 +5,7 @@ PyYAML's own messages quote the file, and what stands there may be a secret.
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 
@@ -46,10 +47,12 @@ def read_text(path: Path) -> str:
         raise _failure(path, Place(), f"cannot be read: {error.strerror}") from None
     if len(raw) > MAX_BYTES:
         raise _failure(path, Place(), "is larger than 1 MiB")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode()
     except UnicodeDecodeError as error:
-        raise _failure(path, _place_of_byte(raw, error.start), "not UTF-8 text") from None
+        before = raw[: error.start].decode()
+        raise _failure(path, _place_of(before, len(before)), "not UTF-8 text") from None
     if match := _NOT_PRINTABLE.search(text):
         report.error(_place_of(text, match.start()), "a control character; write it as an escape in double quotes")
     report.raise_errors()
@@ -80,7 +83,3 @@ def _failure(path: Path, place: Place, message: str) -> ConfigError:
 def _place_of(text: str, at: int) -> Place:
     before = text[:at]
     return Place(before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1)
-
-
-def _place_of_byte(raw: bytes, at: int) -> Place:
-    return _place_of(raw[:at].decode("utf-8-sig", "replace"), len(raw[:at].decode("utf-8-sig", "replace")))

@@ -8,6 +8,7 @@ Only PyYAML's events are used: nothing is constructed, and nothing of the text i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
@@ -17,20 +18,20 @@ from proxy.config.scalars import resolve
 from proxy.config.syntax import place_and_words
 
 MAX_DEPTH = 64
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Stop(Exception):
     """What follows cannot be read any more; the reason is in the report."""
 
 
-def compose(text: str, report: Report) -> AnyNode | None:
+def compose(text: str, report: Report, loader: Any = LOADER) -> AnyNode | None:
     """The document's root, or None if there is none. Syntax errors and refused features go to the report.
 
     After a syntax error the part before it is not returned: what is missing behind it would only give
     complaints that are not true.
     """
-    composer = _Composer(yaml.parse(text, Loader=_LOADER), report)
+    composer = _Composer(yaml.parse(text, Loader=loader), report)
     try:
         return composer.document()
     except yaml.MarkedYAMLError as error:
