@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from proxy.schemes.base import OutboundRequest
 from proxy.schemes.graphql import selected_operation
+from proxy.tokens.answer_document import require_shallow
 
 _JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.IGNORECASE)
 # Decoded before they are compared; whoever sends one of these twice may mean either.
@@ -37,10 +38,10 @@ def _is_query_in_body(request: OutboundRequest) -> bool:
     if b"content-encoding" in fields:
         return False
     try:
-        content = json.loads(
-            (request.body or b"").decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse
-        )
-    except (ValueError, RecursionError):
+        text = (request.body or b"").decode("utf-8")
+        require_shallow(text)
+        content = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+    except ValueError:
         return False
     if isinstance(content, list):
         return bool(content) and all(_is_query(item) for item in content)

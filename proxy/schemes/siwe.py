@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -101,10 +102,15 @@ def sign_in_message(settings: SiweSettings, address: str, nonce: str, issued_at:
 
 def signing_account(settings: SiweSettings) -> LocalAccount:
     """The account of the configured key. Raises ValueError, without the key, if it is none or not the address's."""
+    limit = sys.getrecursionlimit()
     try:
         from eth_account import Account
     except ImportError:
         raise ValueError("siwe: signing in with Ethereum needs an extra: install authproxy[ethereum]") from None
+    finally:
+        # A package below eth-account raises it a hundredfold for the whole process, beyond what the C stack
+        # holds: a deeply nested JSON body would then be a crash instead of an exception.
+        sys.setrecursionlimit(limit)
     assert settings.private_key is not None
     digits = _KEY.fullmatch(settings.private_key.reveal())
     if digits is None or not 0 < int(digits[1], 16) < _CURVE_ORDER:

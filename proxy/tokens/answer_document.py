@@ -7,12 +7,15 @@ Where a path goes on inside a string, the string is parsed as JSON: some servers
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, NoReturn
 
 LARGEST_ANSWER = 65_536
+DEEPEST = 200
 _LONGEST_EXACT_INTEGER = 20
+_BRACKET_OR_STRING = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def parse_document(text: bytes | str) -> Any:
@@ -21,10 +24,26 @@ def parse_document(text: bytes | str) -> Any:
         raise ValueError("too large")
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
-    try:
-        return json.loads(text, parse_constant=_refuse, parse_int=_integer)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    require_shallow(text)
+    return json.loads(text, parse_constant=_refuse, parse_int=_integer)
+
+
+def require_shallow(text: str) -> None:
+    """Raise ValueError if this JSON nests too deeply to be parsed.
+
+    The parser recurses in C. Python's own limit cannot be relied on to stop it: some libraries raise that limit
+    for the whole process, and then a few thousand brackets end it.
+    """
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for match in _BRACKET_OR_STRING.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            if depth > DEEPEST:
+                raise ValueError("nested too deeply")
+        elif match[0] in "]}":
+            depth -= 1
 
 
 def first_value(document: Any, paths: str | Sequence[str] | None) -> Any:

@@ -24,9 +24,7 @@ from proxy.tokens.token import Token, TokenPolicy
 class TokenCache:
     """Owns every Credential, and through it every fetch that is under way."""
 
-    def __init__(
-        self, clock: Clock, observer: Observer | None = None, random: Random | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, observer: Observer | None = None, random: Random | None = None) -> None:
         # There is one entry a credential, so that nothing is ever evicted to make room.
         self._live: TLRUCache[str, Token] = TLRUCache(
             maxsize=inf, ttu=lambda key, token, now: token.expires_at, timer=clock.now
