@@ -158,7 +158,7 @@ class Defactor(Emulator):
         if caller.role == "guest" or name in (LOGIN, FORBIDDEN_MUTATION):
             raise HasuraError("validation-failed", f"field '{name}' not found in type: 'mutation_root'")
         if name == "v1UpdateAccount":
-            return {"res": {"updatedIn": query.variables["account"]["data"]["networks"]}, "success": True}
+            return {"res": {"updatedIn": networks_of(query)}, "success": True}
         return {"res": {"role": caller.role, "session": caller.session}, "success": True}
 
     def _session(self, begin: Callable[[Query], tuple[str, str]], query: Query) -> dict[str, Any]:
@@ -193,3 +193,11 @@ class Defactor(Emulator):
         address = self.credentials["address"]
         roles = {"x-hasura-default-role": "user", "x-hasura-allowed-roles": ["user"], "x-hasura-user-id": address}
         return {"sub": address, CLAIMS: roles}
+
+
+def networks_of(query: Query) -> list[object]:
+    """The networks of an account update. Raises HasuraError, as for any input that is not of the schema's type."""
+    match query.variables:
+        case {"account": {"data": {"networks": [*networks]}}}:
+            return networks
+    raise HasuraError("validation-failed", "expected a value of type 'UpdateAccountInput!' for 'account'")

@@ -1,0 +1,36 @@
+"""Finding secrets where they must not be, in whatever simple form they are written."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+WINDOW = 8
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """A secret as it is, and in the encodings that logs and pages put around things."""
+    octets = secret.encode()
+    yield octets
+    yield octets[::-1]
+    yield octets.hex().encode()
+    yield octets.hex().upper().encode()
+    yield quote(secret, safe="").encode()
+    yield "".join(f"%{octet:02x}" for octet in octets).encode()
+    for offset in range(3):
+        # What surrounds a secret shifts its base64; the characters that do not depend on the neighbours are these.
+        encoded = base64.b64encode(b"\0" * offset + octets)
+        inner = encoded[4 if offset else 0 : -4]
+        yield inner
+        yield inner.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def leaks(secrets: Iterable[str], output: bytes) -> list[str]:
+    """Each secret of which a form, or any eight characters in a row, stand in the output."""
+    found = []
+    for secret in secrets:
+        windows = (secret[at : at + WINDOW].encode() for at in range(max(len(secret) - WINDOW + 1, 1)))
+        if any(form in output for form in (*forms(secret), *windows) if len(form) >= WINDOW):
+            found.append(secret)
+    return found

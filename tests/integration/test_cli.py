@@ -1,0 +1,215 @@
+"""The commands as processes: words, streams, exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.process import run, running
+from tests.raw_upstream import RawUpstream
+
+SECRET = "CANARY-cli-5e1d-secret"
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "authproxy.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def config(base_url: str = "http://127.0.0.1:1", *, listen: str = "127.0.0.1:0", admin: str = "127.0.0.1:0") -> str:
+    return f"""
+server: {{listen: "{listen}", admin: "{admin}"}}
+providers:
+  acme: {{base_url: "{base_url}", auth: {{scheme: static, headers: {{Authorization: "Bearer ${{ACME}}"}}}}}}
+routes:
+  /acme: {{provider: acme, methods: [GET, POST]}}
+"""
+
+
+ENVIRON = {"ACME": SECRET}
+
+
+def test_check_says_ok_for_a_good_configuration(tmp_path: Path) -> None:
+    done = run("check", "-c", write(tmp_path, config()), environ=ENVIRON)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ok, 1 routes to 1 providers" in done.stdout
+
+
+def test_check_tells_all_mistakes_with_their_places_and_no_value(tmp_path: Path) -> None:
+    path = write(tmp_path, config().replace("static", "statc").replace("methods: [GET", f"method: [{SECRET}"))
+    done = run("check", "-c", path, environ=ENVIRON)
+    assert done.returncode == 78
+    lines = done.stderr.splitlines()
+    assert [line.split(": ")[0].removeprefix(path) for line in lines] == [":4:57", ":6:27"]
+    assert "did you mean `static`?" in lines[0]
+    assert SECRET not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_check_speaks_json_to_tools(tmp_path: Path) -> None:
+    done = run("check", "--format", "json", "-c", write(tmp_path, "routes: {}\n"))
+    errors = json.loads(done.stdout)["errors"]
+    assert done.returncode == 78
+    assert {"file", "line", "column", "path", "message"} == set(errors[0])
+
+
+@pytest.mark.parametrize("command", ["run", "check", "explain GET /acme/x", "routes"])
+def test_a_configuration_that_is_not_there_is_78_without_a_traceback(command: str, tmp_path: Path) -> None:
+    name, *arguments = command.split()
+    done = run(name, "-c", str(tmp_path / "none.yaml"), *arguments)
+    assert done.returncode == 78
+    assert "cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_usual_places_are_searched_and_named_when_nothing_is_there(tmp_path: Path) -> None:
+    environ = {"ACME": SECRET, "HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    done = run("check", cwd=tmp_path, environ=environ)
+    assert done.returncode == 78
+    assert "authproxy.yaml" in done.stderr
+    write(tmp_path, config())
+    assert run("check", cwd=tmp_path, environ=environ).returncode == 0
+
+
+def test_a_wrong_option_is_a_usage_error() -> None:
+    assert run("run", "--nonsense").returncode == 2
+    assert run("nonsense").returncode == 2
+    assert run("presets", "nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("which", ["listen", "admin"])
+def test_an_address_in_use_is_75_with_one_line(which: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        path = write(tmp_path, config(**{which: f"127.0.0.1:{port}"}))
+        done = run("run", "-c", path, environ=ENVIRON)
+    assert done.returncode == 75
+    assert len(done.stderr.splitlines()) == 1
+    assert "in use" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_serves_until_a_signal_and_ends_with_0(number: int, tmp_path: Path) -> None:
+    path = write(tmp_path, config())
+    with running("run", "-c", path, environ=ENVIRON, secrets=(SECRET,)) as proxy:
+        assert httpx.get(f"http://{proxy.address}/none", trust_env=False).status_code == 404
+        listening = proxy.listening
+        assert proxy.stop(number) == 0
+    assert listening["config"] == path
+    assert listening["admin"].startswith("127.0.0.1:")
+
+
+async def test_run_writes_one_json_line_a_request_and_no_query_body_or_credential(tmp_path: Path) -> None:
+    async with RawUpstream() as vendor, httpx.AsyncClient(trust_env=False) as client:
+        path = write(tmp_path, config(vendor.url))
+        with running(
+            "run", "-c", path, environ=ENVIRON, secrets=(SECRET, "CANARY-query-77", "CANARY-body-78")
+        ) as proxy:
+            import asyncio
+
+            address = await asyncio.to_thread(lambda: proxy.address)
+            answer = await client.post(f"http://{address}/acme/x?q=CANARY-query-77", content="CANARY-body-78")
+            assert answer.status_code == 200
+            assert await asyncio.to_thread(proxy.stop) == 0
+        line = next(json.loads(line) for line in proxy.err if '"request"' in line)
+    assert vendor.requests[0].values("authorization") == [f"Bearer {SECRET}"]
+    assert (line["route"], line["provider"], line["method"], line["status"]) == ("/acme", "acme", "POST", 200)
+    assert (line["request_bytes"], line["response_bytes"], line["credential"]) == (14, 2, "static")
+    assert line["duration_ms"] >= line["upstream_ms"] > 0
+
+
+async def test_sighup_takes_the_new_configuration_and_keeps_the_old_one_when_the_new_is_wrong(tmp_path: Path) -> None:
+    import asyncio
+
+    async with RawUpstream() as vendor, httpx.AsyncClient(trust_env=False) as client:
+        path = write(tmp_path, config(vendor.url))
+        with running("run", "-c", path, environ=ENVIRON, secrets=(SECRET,)) as proxy:
+            address = await asyncio.to_thread(lambda: proxy.address)
+            write(tmp_path, config(vendor.url).replace("/acme:", "/renamed:"))
+            proxy.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(proxy.wait_for, "configuration reloaded")
+            assert (await client.get(f"http://{address}/acme/x")).status_code == 404
+            assert (await client.get(f"http://{address}/renamed/x")).status_code == 200
+            write(tmp_path, "nonsense")
+            proxy.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(proxy.wait_for, "configuration not reloaded")
+            assert (await client.get(f"http://{address}/renamed/x")).status_code == 200
+            metrics = (await client.get(f"http://{proxy.listening['admin']}/metrics")).text
+    assert "authproxy_config_last_reload_successful 0.0" in metrics
+    assert 'authproxy_config_reloads_total{outcome="ok"} 1.0' in metrics
+
+
+def test_flags_beat_variables_which_beat_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, config(listen="127.0.0.1:1", admin="127.0.0.1:1"))
+    environ = {**ENVIRON, "AUTHPROXY_LISTEN": "127.0.0.1:2", "AUTHPROXY_ADMIN": "off"}
+    with running("run", "-c", path, "--listen", "127.0.0.1:0", environ=environ) as proxy:
+        assert proxy.listening["admin"] == "off"
+        assert not proxy.address.endswith((":1", ":2"))
+
+
+def test_explain_shows_the_request_as_it_would_leave_with_secrets_masked(tmp_path: Path) -> None:
+    path = write(tmp_path, config("http://127.0.0.1:1/v2"))
+    arguments = ["explain", "-c", path, "GET", "/acme/x?a=%2F", "-H", "authorization: mine", "-H", "X-Kept: 1"]
+    done = run(*arguments, environ=ENVIRON)
+    assert done.returncode == 0, done.stderr
+    assert "http://127.0.0.1:1/v2/x?a=%2F" in done.stdout
+    assert "X-Kept: 1" in done.stdout
+    assert "Authorization: Bearer ***" in done.stdout
+    assert "mine" not in done.stdout
+    assert SECRET not in done.stdout
+
+
+def test_explain_says_how_a_request_would_be_refused(tmp_path: Path) -> None:
+    done = run("explain", "-c", write(tmp_path, config()), "GET", "/none", environ=ENVIRON)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "404 no_route" in done.stderr
+
+
+def test_explain_logs_in_nowhere(tmp_path: Path) -> None:
+    """The port is closed: an attempt would fail."""
+    text = config().replace(
+        'scheme: static, headers: {Authorization: "Bearer ${ACME}"}',
+        'scheme: token_exchange, login: {json: {p: "${ACME}"}, path: /l}',
+    )
+    done = run("explain", "-c", write(tmp_path, text), "POST", "/acme/x", "-d", "body", environ=ENVIRON)
+    assert done.returncode == 0, done.stderr
+    assert "Authorization: Bearer <token>" in done.stdout
+
+
+def test_presets_routes_and_schema_list_what_there_is(tmp_path: Path) -> None:
+    listed = run("presets").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == [
+        "defactor", "iofinnet", "one45", "original", "wyre", "wyre-token",
+    ]  # fmt: skip
+    assert "client_secret" in run("presets", "iofinnet").stdout
+    assert "/acme" in run("routes", "-c", write(tmp_path, config()), environ=ENVIRON).stdout
+    assert json.loads(run("schema").stdout)["$schema"]
+
+
+def test_healthcheck_asks_the_admin_listener(tmp_path: Path) -> None:
+    path = write(tmp_path, config())
+    with running("run", "-c", path, environ=ENVIRON) as proxy:
+        admin = proxy.listening["admin"]
+        assert run("healthcheck", "--admin", admin).returncode == 0
+        assert run("healthcheck", environ={"AUTHPROXY_ADMIN": admin}).returncode == 0
+    assert run("healthcheck", "--admin", admin).returncode == 1
+
+
+def test_a_socket_file_serves_too_and_is_gone_afterwards(tmp_path: Path) -> None:
+    socket_path = tmp_path / "proxy.sock"
+    path = write(tmp_path, config(listen=f"unix:{socket_path}"))
+    with running("run", "-c", path, environ=ENVIRON) as proxy:
+        assert proxy.address == f"unix:{socket_path}"
+        assert socket_path.stat().st_mode & 0o777 == 0o600
+        transport = httpx.HTTPTransport(uds=str(socket_path))
+        with httpx.Client(transport=transport, base_url="http://localhost") as client:
+            assert client.get("/none").status_code == 404
+    assert not socket_path.exists()

@@ -1,0 +1,106 @@
+"""The command as a process: started, asked, stopped, and all that it wrote kept for inspection."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from tests.canaries import leaks
+
+COMMAND = [sys.executable, "-m", "proxy"]
+
+
+def run(
+    *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=_environment(environ),
+        cwd=cwd,
+        check=False,
+    )
+
+
+@dataclass
+class Running:
+    """`listening` is the address of the `listening on` line, `admin` of its `admin` field."""
+
+    process: subprocess.Popen[str]
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first match in what was written, on either stream. Blocks until it is there or the process ends."""
+        while True:
+            for line in [*self.out, *self.err]:
+                if match := re.search(pattern, line):
+                    return match
+            try:
+                self.process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError("the process ended: " + "".join(self.err))
+
+    @property
+    def listening(self) -> dict[str, Any]:
+        self.wait_for("listening on")
+        return next(event for line in self.err if "listening on" in (event := json.loads(line))["event"])
+
+    @property
+    def address(self) -> str:
+        return str(self.listening["event"].removeprefix("listening on "))
+
+    @property
+    def written(self) -> bytes:
+        return "".join([*self.out, *self.err]).encode()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@contextmanager
+def running(
+    *arguments: str, environ: Mapping[str, str] | None = None, secrets: tuple[str, ...] = ()
+) -> Iterator[Running]:
+    """Start a command that serves; afterwards it is stopped and its output searched for `secrets`."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(environ)
+    )
+    running = Running(process)
+    assert process.stdout is not None and process.stderr is not None
+    readers = [
+        Thread(target=into.extend, args=(stream,), daemon=True)
+        for into, stream in ((running.out, process.stdout), (running.err, process.stderr))
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+        for reader in readers:
+            reader.join(10)
+        process.stdout.close()
+        process.stderr.close()
+    assert not leaks(secrets, running.written)
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTHPROXY_")}
+    return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}

@@ -1,0 +1,91 @@
+"""The whole proxy on free ports, made from a configuration as a user writes it, and searched for secrets afterwards."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from proxy.app import App
+from proxy.clock import Clock
+from proxy.config.load import load
+from proxy.logs import configure
+from tests.canaries import leaks
+
+
+@dataclass
+class Proxied:
+    """`client` calls the proxy as an app would; `seen` are all bytes that it or an operator got to see."""
+
+    app: App
+    client: httpx.AsyncClient
+    admin: httpx.AsyncClient
+    log: io.StringIO
+    seen: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.app.address}"
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The value of one series; 0 if there is none."""
+        for line in (await self.admin.get("/metrics")).text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.startswith(name + "{") and all(f'{key}="{text}"' in series for key, text in labels.items()):
+                return float(value)
+        return 0.0
+
+
+@asynccontextmanager
+async def proxied(
+    providers: Mapping[str, Any],
+    routes: Mapping[str, Any],
+    *,
+    secrets: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    server: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Proxied]:
+    """Start it; at the end look for `secrets` in the log, the admin pages and every answer that `client` got."""
+    config = {
+        "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", **(server or {})},
+        "providers": providers,
+        "routes": routes,
+    }
+    log = io.StringIO()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "authproxy.yaml"
+        path.write_text(json.dumps(config))
+        settings = load(path, environ or {})
+    app = App(settings, configure(log, json=True, level="debug"), clock)
+    await app.start()
+    seen: list[bytes] = []
+
+    async def remember(response: httpx.Response) -> None:
+        seen.append(str(response.headers).encode() + await response.aread())
+
+    hooks = {"response": [remember]}
+    async with (
+        httpx.AsyncClient(base_url=f"http://{app.address}", event_hooks=hooks, trust_env=False, timeout=20) as client,
+        httpx.AsyncClient(base_url=f"http://{app.admin_address}", trust_env=False, timeout=20) as admin,
+    ):
+        try:
+            yield Proxied(app, client, admin, log, seen)
+            for page in ("/", "/metrics", "/readyz?verbose"):
+                seen.append((await admin.get(page)).content)
+        finally:
+            await app.stop(1)
+    configure(io.StringIO(), json=True).flush()
+    found = leaks(secrets, b"\n".join([log.getvalue().encode(), *seen]))
+    assert not found, f"{len(found)} secrets showed"
