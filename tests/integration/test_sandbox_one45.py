@@ -76,7 +76,7 @@ async def test_invalidate_is_a_delete_with_a_body(vendor: One45) -> None:
     path = "/public/api/v1/token/invalidate"
     assert (await call(vendor.url, "POST", path, list(fields), body)).status == 405
     assert (await call(vendor.url, "DELETE", path, list(fields))).status == 400
-    assert (await call(vendor.url, "DELETE", path, list(fields), body)).status == 200
+    assert [(await call(vendor.url, "DELETE", path, list(fields), body)).status for _ in range(2)] == [200, 401]
     assert (await use(vendor, token)).status == 401
 
 

@@ -127,6 +127,8 @@ async def test_playground(vendor: Iofinnet) -> None:
     stream = await with_token(vendor, "GET", "/v1/stream?pieces=3&size=2&pause=0")
     assert (stream.fields["transfer-encoding"], stream.body) == ("chunked", b"aabbcc")
     assert (await with_token(vendor, "GET", "/v1/slow?seconds=0.01")).status == 200
+    for odd in ("/v1/status/999", "/v1/status/x", "/v1/redirect", "/v1/bytes/x"):
+        assert (await with_token(vendor, "GET", odd)).json["target"] == odd
 
 
 async def test_faults_come_in_order_and_only_where_they_belong(vendor: Iofinnet) -> None:
@@ -167,6 +169,16 @@ async def test_hold_stops_everything(vendor: Iofinnet) -> None:
     assert vendor.requests[0].verdict == "waiting"
     vendor.hold.set()
     assert (await waiting).status == 401
+
+
+async def test_stopping_closes_idle_connections(vendor: Iofinnet) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(vendor.url.rpartition(":")[2]))
+    writer.write(b"HEAD /v1/x HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    await vendor.stop()
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_the_port_survives_a_restart(vendor: Iofinnet) -> None:

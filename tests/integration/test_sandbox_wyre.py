@@ -107,8 +107,8 @@ async def test_timestamp_may_stand_anywhere(vendor: Wyre, position: str) -> None
         ("/v3/x?timestamp=", 400, "whole number"),
         ("/v3/x?timestamp=+1426252182534", 400, "whole number"),
         ("/v3/x?timestamp=1426252182", 401, "window"),
-        ("/v3/x?timestamp=1426252121534", 401, "window"),
-        ("/v3/x?timestamp=1426252243535", 401, "window"),
+        ("/v3/x?timestamp=1426252122533", 401, "window"),
+        ("/v3/x?timestamp=1426252242535", 401, "window"),
         ("/v3/x?timestamp=1426252182534&secretKey=x", 400, "secret key in the query"),
         ("/other?timestamp=1426252182534", 404, "no such path"),
     ],
@@ -116,6 +116,12 @@ async def test_timestamp_may_stand_anywhere(vendor: Wyre, position: str) -> None
 async def test_wrong_targets_are_refused_though_signed(vendor: Wyre, target: str, status: int, reason: str) -> None:
     assert (await signed_call(vendor, "GET", target)).status == status
     assert reason in vendor.requests[0].verdict
+    assert bool(vendor.breaches) is (reason in ("2 timestamp", "secret key in the query"))
+
+
+async def test_the_window_is_a_minute_either_way(vendor: Wyre) -> None:
+    for milliseconds in (MILLISECONDS - 60_000, MILLISECONDS + 60_000):
+        assert (await signed_call(vendor, "GET", stamped("/v3/x", milliseconds))).status == 200
 
 
 async def test_errors_have_the_vendors_shape(vendor: Wyre) -> None:
@@ -159,6 +165,8 @@ async def test_what_was_signed_must_be_what_was_sent(vendor: Wyre) -> None:
 async def test_signature_is_lowercase_hex_with_the_right_key(vendor: Wyre) -> None:
     target = stamped("/v3/x")
     right = sign((vendor.url + target).encode())
+    await call(vendor.url, "GET", target, [("X-Api-Key", API_KEY), ("X-Api-Signature", right.upper())])
+    assert vendor.requests[-1].verdict == "the signature is not 64 lowercase hex digits"
     for key, signature in ((API_KEY, right.upper()), (API_KEY, right[:-1]), ("AK-OTHER", right), (API_KEY, "")):
         reply = await call(vendor.url, "GET", target, [("X-Api-Key", key), ("X-Api-Signature", signature)])
         assert reply.status == 401
@@ -172,6 +180,8 @@ async def test_a_second_credential_is_a_breach(vendor: Wyre, extra: str) -> None
     fields = [("X-Api-Key", API_KEY), ("X-Api-Signature", signature), (extra, "Bearer x")]
     assert (await call(vendor.url, "GET", target, fields)).status == 401
     assert len(vendor.breaches) == 1
+    half = [("Authorization", f"Bearer {SECRET}"), ("X-Api-Key", API_KEY)]
+    assert (await call(vendor.url, "GET", target, half)).status == 401
 
 
 async def test_a_host_that_is_not_its_own_is_refused(vendor: Wyre) -> None:
@@ -215,6 +225,12 @@ async def test_a_registered_key_is_a_bearer_token_and_signs(vendor: Wyre, in_que
     assert (vendor.logins, len(vendor.login_requests)) == (1, 1)
     vendor.revoke_tokens()
     assert (await call(vendor.url, "GET", "/v3/x", [("Authorization", f"Bearer {key}")])).status == 401
+
+
+async def test_a_session_key_has_25_characters_at_least_and_is_posted(vendor: Wyre) -> None:
+    for method, length, status in (("POST", 24, 400), ("POST", 25, 200), ("GET", 25, 404)):
+        reply = await call(vendor.url, method, f"/v2/sessions/auth/key?secretKey={'x' * length}")
+        assert reply.status == status
 
 
 async def test_known_session_key_and_dashboard_secret_are_bearer_tokens(vendor: Wyre) -> None:
