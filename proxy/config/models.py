@@ -122,7 +122,10 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSettings:
-    """`methods` None allows all. `deny_*` are canonical names; `timeout` is in seconds, `max_body` in bytes."""
+    """`methods` None allows all. `deny_*` are canonical names; `timeout` is in seconds.
+
+    `max_body` is in bytes; None is no limit, but for bodies that have to be held.
+    """
 
     prefix: Prefix
     provider: str

@@ -48,18 +48,28 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class AlreadyTold(ValueError):
+    """A value that cannot be used, as the report says already."""
+
+
 @dataclass(slots=True)
 class Report:
-    """Collects what is wrong with one file. The same message at the same place is kept once."""
+    """Collects what is wrong with one file.
+
+    Of several errors at one place the first is kept: the others most often follow from it.
+    """
 
     file: str
-    _errors: dict[Problem, None] = field(default_factory=dict)
+    _errors: list[Problem] = field(default_factory=list)
+    _spots: set[tuple[int, int, str]] = field(default_factory=set)
     _warnings: dict[Problem, None] = field(default_factory=dict)
     _silent: set[tuple[int, int]] = field(default_factory=set)
 
     def error(self, place: Place, message: str) -> None:
-        if (place.line, place.column) not in self._silent:
-            self._errors[self._problem(place, message)] = None
+        spot = (place.line, place.column, place.path)
+        if (place.line, place.column) not in self._silent and spot not in self._spots:
+            self._spots.add(spot)
+            self._errors.append(self._problem(place, message))
 
     def silence(self, place: Place) -> None:
         """From now on drop what is found at this spot: it would only follow from what was reported elsewhere."""
@@ -67,11 +77,6 @@ class Report:
 
     def warn(self, place: Place, message: str) -> None:
         self._warnings[self._problem(place, message)] = None
-
-    def has_error_at(self, place: Place) -> bool:
-        """Whether this spot is known to be wrong, so that complaints which only follow from it can be left out."""
-        spot = (place.line, place.column, place.path)
-        return any((problem.line, problem.column, problem.path) == spot for problem in self._errors)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:

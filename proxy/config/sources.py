@@ -152,7 +152,7 @@ def _text(argument: Any) -> str:
 
 def _refuse_missing(text: str) -> None:
     if isinstance(text, Interpolated) and text.missing:
-        raise ValueError(text.missing)
+        raise text.missing
 
 
 def _parts(text: str) -> tuple[str | Secret, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Self
 
 from proxy.config.nodes import AnyNode, ListNode, MapNode, Scalar
-from proxy.config.problems import Report
+from proxy.config.problems import AlreadyTold, Report
 from proxy.secret import MASK, Secret
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
@@ -24,22 +24,23 @@ _SHOWABLE_NAME = re.compile(r"[A-Z]{1,20}|(?=.{1,64}$)[A-Z][A-Z0-9]*(_[A-Z0-9]+)
 class Interpolated(str):
     """A text in which variables were put in: the text itself for a plain place, `parts` for a template.
 
-    `written` is as it stands in the file; `missing` says what is wrong with a variable, if one could not be used.
+    `written` is as it stands in the file; `missing` is what to raise for it, if a variable could not be used.
     """
 
     parts: tuple[str | Secret, ...]
     written: str
-    missing: str | None
+    missing: ValueError | None
 
     @classmethod
     def of(cls, written: str, environ: Mapping[str, str]) -> Self:
         """Put the variables in."""
-        parts, missing = [], None
+        parts: list[str | Secret] = []
+        missing = None
         for piece in _pieces(written):
             try:
                 parts.append(variable(piece[1], environ) if isinstance(piece, re.Match) else piece)
             except ValueError as error:
-                missing = missing or str(error)
+                missing = missing or error
         text = cls("".join(part if isinstance(part, str) else part.reveal() for part in parts))
         text.parts, text.written, text.missing = tuple(parts), written, missing
         return text
@@ -79,7 +80,8 @@ def _leaf(node: AnyNode, environ: Mapping[str, str], report: Report | None) -> A
         return node
     text = Interpolated.of(node.value, environ)
     if text.missing and report is not None:
-        report.error(node.place, text.missing)
+        report.error(node.place, str(text.missing))
+        text.missing = AlreadyTold()
     return replace(node, value=text)
 
 

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_args, get_type_hints
 
 from proxy.config.nodes import AnyNode, MapNode, Scalar, find, key_path, spot
-from proxy.config.problems import Place, Report, listed, suggestion
+from proxy.config.problems import AlreadyTold, Place, Report, listed, suggestion
 
 _EXPECTED = {
     "string_type": "a text",
@@ -43,6 +43,8 @@ def tell(errors: Sequence[Any], kind: Any, node: AnyNode, report: Report) -> Non
     """Report each error once at its place; what only follows from an error already told there is left out."""
     told: dict[Place, list[str]] = {}
     for error in errors:
+        if isinstance(error.get("ctx", {}).get("error"), AlreadyTold):
+            continue
         found, rest = find(node, error["loc"])
         if error["type"].startswith("missing"):
             report.error(replace(found.key, path=key_path(found.place.path, str(error["loc"][-1]))), "is required")
@@ -53,8 +55,7 @@ def tell(errors: Sequence[Any], kind: Any, node: AnyNode, report: Report) -> Non
             target, message = _inner(found, _message(error, found))
             told.setdefault(_place(target, rest), []).append(message)
     for place, messages in told.items():
-        if not report.has_error_at(place):
-            report.error(place, _joined(messages))
+        report.error(place, _joined(messages))
 
 
 def _place(node: AnyNode, rest: tuple[str | int, ...]) -> Place:

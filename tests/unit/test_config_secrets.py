@@ -131,14 +131,14 @@ def test_each_mistake_has_its_message(value: Any, words: str, sources: Sources) 
 def test_a_command_gets_the_environment_and_no_shell(tmp_path: Path) -> None:
     """It sees the variables that were passed in, runs beside the file, and its arguments are not interpreted."""
     script = tmp_path / "print.sh"
-    script.write_text("#!/bin/sh\nprintf '%s %s\\n' \"$KEY\" \"$1\"\n")
+    script.write_text('#!/bin/sh\nprintf \'%s %s\\n\' "$KEY" "$1"\n')
     script.chmod(0o755)
     assert output_of(("./print.sh", "$(id); *"), tmp_path, ENVIRON, 10) == f"{CANARY} $(id); *"
 
 
 def test_a_slow_command_is_ended_with_all_it_started(tmp_path: Path) -> None:
     """The time is bounded even if a child of the command holds its output open."""
-    with pytest.raises(ValueError, match="longer than 0.2 s"):
+    with pytest.raises(ValueError, match=r"longer than 0\.2 s"):
         output_of(("sh", "-c", "sleep 600 & sleep 600"), tmp_path, ENVIRON, 0.2)
 
 

@@ -105,7 +105,9 @@ def test_off_is_no_admin_listener() -> None:
             addresses.admin_address(value)
 
 
-@pytest.mark.parametrize("written", ["*", "null", "https://*.a.test", "https://a.test/", "https://a.test/x", "a.test", ""])
+@pytest.mark.parametrize(
+    "written", ["*", "null", "https://*.a.test", "https://a.test/", "https://a.test/x", "a.test", ""]
+)
 def test_an_origin_is_exact(written: str) -> None:
     """No wildcard, no path, not even a slash."""
     with pytest.raises(ValueError):
@@ -127,7 +129,8 @@ def test_a_route_prefix(prefix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "a", "/a/", "//", "/a//b", "/a/../b", "/%2e%2e", "/a%2Fb", "/a?b", "/a#b", "/a b", "/ü", "/%zz", "/a\\b"]
+    "prefix",
+    ["", "a", "/a/", "//", "/a//b", "/a/../b", "/%2e%2e", "/a%2Fb", "/a?b", "/a#b", "/a b", "/ü", "/%zz", "/a\\b"],
 )
 def test_what_is_no_route_prefix(prefix: str) -> None:
     """Nothing that a request could never match, or could match in two ways."""
@@ -164,7 +167,16 @@ def test_names_for_comparing_are_canonical() -> None:
 
 @pytest.mark.parametrize(
     ("written", "size"),
-    [(1, 1), ("7", 7), ("16MiB", 16 * 2**20), ("8 MB", 8_000_000), ("512KiB", 524288), ("3kB", 3000), ("1GiB", 2**30), ("9B", 9)],
+    [
+        (1, 1),
+        ("7", 7),
+        ("16MiB", 16 * 2**20),
+        ("8 MB", 8_000_000),
+        ("512KiB", 524288),
+        ("3kB", 3000),
+        ("1GiB", 2**30),
+        ("9B", 9),
+    ],
 )
 def test_sizes(written: Any, size: int) -> None:
     """Decimal and binary units."""

@@ -37,7 +37,10 @@ def messages(text: str, loader: Any = yaml12.LOADER) -> list[str]:
         *[("12", 12), ("-12", -12), ("+12", 12), ("0", 0), ("0x1F", 31), ("0o17", 15)],
         *[(text, text) for text in ("012345", "-07", "0b101", "1_000", "12:30", "12:30:45", "190:20:30", "0o8", "08")],
         *[("1.5", 1.5), (".5", 0.5), ("-1.", -1.0), ("1e3", 1000.0), ("1.5E-2", 0.015)],
-        *[(text, text) for text in ("2024-01-01", "2001-12-14t21:59:43.10-05:00", "1e999", ".inf", ".nan", "=", "00.5")],
+        *[
+            (text, text)
+            for text in ("2024-01-01", "2001-12-14t21:59:43.10-05:00", "1e999", ".inf", ".nan", "=", "00.5")
+        ],
         *[("'12'", "12"), ('"true"', "true"), ("'null'", "null"), ("''", "")],
         ("9" * 101, "9" * 101),
     ],
@@ -66,7 +69,14 @@ def test_every_part_knows_its_place_and_its_path() -> None:
 def test_reading_goes_on_behind_what_is_refused() -> None:
     """All refused features of a file are told in one run."""
     text = "a: &x 1\nb: *x\nc: !!str d\n<<: {}\n? [k]\n: v\na: 2\n"
-    assert [line.partition(": ")[0] for line in messages(text)] == ["f:1:4", "f:2:4", "f:3:4", "f:4:1", "f:5:3", "f:7:1"]
+    assert [line.partition(": ")[0] for line in messages(text)] == [
+        "f:1:4",
+        "f:2:4",
+        "f:3:4",
+        "f:4:1",
+        "f:5:3",
+        "f:7:1",
+    ]
 
 
 def test_a_quoted_merge_key_is_an_ordinary_key() -> None:
@@ -94,7 +104,7 @@ def test_the_python_parser_reads_the_same() -> None:
 
 def test_the_python_parsers_errors_have_words_too() -> None:
     """Its texts quote the file; ours do not, and they are found for both parsers."""
-    for text in ("a: [1\n", "a: {b: 1\n", "a: 'x\n", "a: @x\n", "a: b: c\n", "a: - b\n", "a: \"\\q\"\n", "- a\nb: 1\n"):
+    for text in ("a: [1\n", "a: {b: 1\n", "a: 'x\n", "a: @x\n", "a: b: c\n", "a: - b\n", 'a: "\\q"\n', "- a\nb: 1\n"):
         fast, slow = messages(text), messages(text, yaml.SafeLoader)
         assert [line.partition(": ")[2] for line in fast] == [line.partition(": ")[2] for line in slow]
         assert "not valid YAML" not in fast[0]
