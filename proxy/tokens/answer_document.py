@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from math import inf
 from typing import Any, NoReturn
 
 LARGEST_ANSWER = 65_536
@@ -96,7 +95,7 @@ def _unwrapped(text: str) -> Any:
 
 def _integer(digits: str) -> int | float:
     # int() refuses thousands of digits with an error of its own, and takes quadratic time before that.
-    return int(digits) if len(digits) <= _LONGEST_EXACT_INTEGER else inf
+    return int(digits) if len(digits) <= _LONGEST_EXACT_INTEGER else float(digits)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -98,7 +98,7 @@ def retry_after_seconds(text: str | None, wall: float) -> float | None:
     if text is None:
         return None
     text = text.strip()
-    if re.fullmatch(r"[0-9]{1,18}", text):
+    if re.fullmatch(r"[0-9]{1,300}", text):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)

@@ -164,15 +164,10 @@ async def test_another_scope_is_another_credential() -> None:
     clock = FakeClock()
     tokens = TokenCache(clock, random=SteadyRandom())
     endpoint = LoginEndpoint(port=1)
-    schemes = [
-        client(endpoint),
-        client(endpoint, scope="read"),
-        client(endpoint, scope="read"),
-        client(endpoint, key_id="k"),
-    ]
+    schemes = [client(endpoint), client(endpoint, scope="read"), client(endpoint, scope="read")]
     for scheme in schemes:
         scheme.bind(provider_context(clock=clock, tokens=tokens))
-    first, second, third, _ = (scheme.credential for scheme in schemes)
+    first, second, third = (scheme.credential for scheme in schemes)
     assert first is not second
     assert second is third
 

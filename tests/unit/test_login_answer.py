@@ -1,0 +1,372 @@
+"""What a login endpoint's answer means: a grant, the credential's fault, or trouble that may pass."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import urlsafe_b64encode
+from math import inf
+from typing import Any
+
+import pytest
+
+from proxy.errors import CredentialError, UpstreamConnectTimeout, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from proxy.schemes.base import OutboundRequest
+from proxy.schemes.token_exchange import TokenExchange
+from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginRefused, LoginUnavailable
+from proxy.tokens.grant import TokenFields, read_grant
+from proxy.tokens.login import LoginAnswer, LoginCall, grant_from, log_in, retry_after_seconds
+from proxy.tokens.login_request import LoginRequest
+from proxy.tokens.token import Grant, TokenPolicy
+from tests.clock import FakeClock
+from tests.login_endpoint import Answer, login_endpoint, provider_context
+
+WALL = 1_700_000_000.0
+FIELDS = TokenFields(token="access_token", lifetime="expires_in", refresh_token="refresh_token", success="success")
+
+
+def read(body: bytes | Any, fields: TokenFields = FIELDS, **policy: Any) -> Grant:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_grant(raw, fields, TokenPolicy(**policy), FakeClock(wall=WALL))
+
+
+def jwt(**claims: Any) -> str:
+    payload = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJIUzI1NiJ9.{payload}.c2ln"
+
+
+# --- Finding the token --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paths", "document"),
+    [
+        ("access_token", {"access_token": "T"}),
+        ("result.session.key", {"result": {"session": {"key": "T"}}}),
+        ("a.*.b", {"a": {"x": {"c": 1}, "y": {"b": "T"}}}),
+        ("*.b", [{"c": 1}, {"b": "T"}]),
+        ("a.0.b", {"a": [{"b": "T"}]}),
+        ("a.b", {"a": '{"b":"T"}'}),
+        ("a.*.b", {"a": {"x": '{"b":"T"}'}}),
+        (["a", "b"], {"a": None, "b": "T"}),
+        (["a.b", "c"], {"a": "not json", "c": "T"}),
+    ],
+)
+def test_a_token_is_found_along_its_path(paths: Any, document: Any) -> None:
+    assert read(document, TokenFields(token=paths)).token.reveal() == "T"
+
+
+MALFORMED: list[bytes] = [
+    b"",
+    b" ",
+    b"{}",
+    b"[]",
+    b"null",
+    b"true",
+    b"5",
+    b'"text"',
+    b"<html>login</html>",
+    b'{"access_token":"t"',
+    b'{"access_token":"t"}}',
+    b'{"access_token":}',
+    b'{"access_token":null}',
+    b'{"access_token":5}',
+    b'{"access_token":true}',
+    b'{"access_token":""}',
+    b'{"access_token":{}}',
+    b'{"access_token":["t"]}',
+    b'{"access_token":"undefined"}',
+    b'{"access_token":"null"}',
+    b'{"access_token":"None"}',
+    b'{"access_token":"NaN"}',
+    b'{"access_token":"[object Object]"}',
+    b'{"access_token":"a b"}',
+    b'{"access_token":"a\\r\\nX-Evil: 1"}',
+    b'{"access_token":"a\\u0000b"}',
+    b'{"access_token":"t\\u00e4"}',
+    b'{"access_token":"' + b"x" * 16_385 + b'"}',
+    b'{"access_token":"' + b"x" * 70_000 + b'"}',
+    b'{"access_token":"t","expires_in":NaN}',
+    b'{"access_token":"t","expires_in":Infinity}',
+    b"[" * 60_000,
+    b'{"a":' * 10_000,
+    b'{"access_token":"t","a":' + b"[" * 1000 + b"]" * 1000 + b"}",
+    '{"access_token":"t"}'.encode("utf-16"),
+    '{"access_token":"t"}'.encode("utf-16-le"),
+    b'{"access_token":"\xff"}',
+    b"access_token=t&expires_in=60",
+    b'{"Access_Token":"t"}',
+    b'{"data":{"access_token":"t"}}',
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=[body[:40] for body in MALFORMED])
+def test_a_malformed_answer_is_trouble_that_may_pass(body: bytes) -> None:
+    with pytest.raises(LoginMalformed):
+        read(body)
+
+
+async def test_forty_malformed_answers_never_become_a_credential_nor_a_crash() -> None:
+    answers = [Answer(body=body) for body in MALFORMED]
+    async with login_endpoint(*answers, Answer(body=b'{"access_token":"good"}')) as endpoint:
+        clock = FakeClock()
+        scheme = TokenExchange(login=LoginRequest(path="/t"))
+        scheme.bind(provider_context(endpoint.url, clock=clock))
+        request = OutboundRequest("GET", "https://a.example", "/")
+        for _ in MALFORMED:
+            with pytest.raises(CredentialError) as failure:
+                await scheme.authorize(request)
+            assert failure.value.status == 503
+            clock.advance(30)
+        assert (await scheme.authorize(request)).headers == (("Authorization", "Bearer good"),)
+    assert len(endpoint.received) == len(MALFORMED) + 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'\xef\xbb\xbf{"access_token":"t"}', b'{"access_token":"x","access_token":"t"}', b' {"access_token":"t"}\n'],
+)
+def test_what_is_odd_and_yet_clear_is_read(body: bytes) -> None:
+    assert read(body).token.reveal() == "t"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"access_token": "t", "success": False},
+        {"access_token": "t", "success": "false"},
+        {"access_token": "t", "success": 0},
+        {"errors": [{"message": "no", "extensions": {"code": "validation-failed"}}]},
+        {"errors": [{"message": "no"}], "data": {"v1Login": None}},
+        {"error": "invalid_client"},
+    ],
+)
+def test_an_answer_that_says_no_is_the_credentials_fault(document: Any) -> None:
+    with pytest.raises(LoginRefused):
+        read(document)
+
+
+def test_a_graphql_server_at_fault_is_trouble_that_may_pass() -> None:
+    with pytest.raises(LoginUnavailable):
+        read({"errors": [{"extensions": {"code": "unexpected"}, "message": "internal error"}]})
+
+
+@pytest.mark.parametrize("success", [True, 1, "true", "ok", None])
+def test_success_in_its_usual_spellings(success: Any) -> None:
+    assert read({"access_token": "t", "success": success}).token.reveal() == "t"
+
+
+def test_a_refresh_token_that_cannot_be_one_counts_as_none() -> None:
+    assert read({"access_token": "t", "refresh_token": "r"}).refresh_token is not None
+    for odd in (None, "", 5, "a b", "null", {}):
+        assert read({"access_token": "t", "refresh_token": odd}).refresh_token is None
+
+
+# --- Lifetimes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds"),
+    [
+        (3600, 3600),
+        ("3600", 3600),
+        (" 3600 ", 3600),
+        (3600.5, 3600.5),
+        ("3600.5", 3600.5),
+        (0.5, 0.5),
+        (WALL + 60, 60),
+        ((WALL + 60) * 1000, 60),
+        ("2023-11-14T22:14:20Z", 60),
+        ("2023-11-14T23:14:20+01:00", 60),
+        ("2023-11-14T22:14:20", 60),
+        (10**18, 366 * 86_400),
+        (10**30, 366 * 86_400),
+        (1e300, 366 * 86_400),
+        (5e8, 366 * 86_400),
+        # Not a figure: the next source is asked, which here is the configuration.
+        (0, 77),
+        (-1, 77),
+        ("-5", 77),
+        (True, 77),
+        (False, 77),
+        (None, 77),
+        ("", 77),
+        ("soon", 77),
+        ("nan", 77),
+        ("inf", 77),
+        ("1e3", 77),
+        ("1_000", 77),
+        ([], 77),
+        ({}, 77),
+        (WALL - 60, 77),
+    ],
+)
+def test_a_stated_lifetime(stated: Any, seconds: float) -> None:
+    body = {"access_token": "t", "expires_in": stated}
+    assert read(body, lifetime=77.0).lifetime == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("figure", [b"9" * 5000, b"1e400", b"-" + b"9" * 5000])
+def test_figures_beyond_all_measure(figure: bytes) -> None:
+    assert read(b'{"access_token":"t","expires_in":' + figure + b"}", lifetime=77.0).lifetime == 77
+
+
+@pytest.mark.parametrize(
+    ("claims", "seconds"),
+    [
+        ({"exp": WALL + 60}, 60),
+        ({"exp": WALL + 60, "iat": WALL}, 60),
+        ({"exp": WALL + 1060, "iat": WALL + 1000}, 60),
+        ({"exp": WALL - 940, "iat": WALL - 1000}, 60),
+        ({"exp": WALL + 30, "iat": WALL - 30}, 30),
+        ({"exp": str(int(WALL) + 60)}, 60),
+        ({"exp": 1e300}, 366 * 86_400),
+        ({"exp": WALL - 60}, 77),
+        ({"exp": True}, 77),
+        ({"exp": None}, 77),
+        ({}, 77),
+    ],
+)
+def test_a_jwt_tells_its_own_lifetime(claims: dict[str, Any], seconds: float) -> None:
+    assert read({"access_token": jwt(**claims)}, lifetime=77.0).lifetime == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("token", ["a.b", "a.b.c", "a.e30.c", "a..c", "a.W10.c", "...", "a.b.c.d", "a.!!!.c"])
+def test_what_looks_like_a_jwt_and_is_none(token: str) -> None:
+    assert read({"access_token": token}, lifetime=77.0).lifetime == 77
+
+
+def test_the_order_of_the_sources() -> None:
+    token = jwt(exp=WALL + 60)
+    assert read({"access_token": token, "expires_in": 30}, lifetime=77.0).lifetime == 30
+    assert read({"access_token": token}, lifetime=77.0).lifetime == 60
+    assert read({"access_token": "t"}, lifetime=77.0).lifetime == 77
+    assert read({"access_token": "t"}, lifetime=inf).lifetime == inf
+    assert read({"access_token": "t"}).lifetime == 300
+
+
+# --- Statuses -----------------------------------------------------------------------------------------------------------
+
+
+def judged(status: int, body: bytes = b"{}", *fields: tuple[bytes, bytes]) -> LoginFailure:
+    with pytest.raises(LoginFailure) as failure:
+        grant_from(LoginAnswer(status, fields, body), FIELDS, TokenPolicy(), FakeClock(wall=WALL))
+    return failure.value
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, LoginRefused), (401, LoginRefused), (403, LoginRefused), (404, LoginRefused), (422, LoginRefused),
+        (408, LoginUnavailable), (425, LoginUnavailable), (429, LoginUnavailable),
+        (500, LoginUnavailable), (502, LoginUnavailable), (503, LoginUnavailable), (599, LoginUnavailable),
+        (301, LoginMalformed), (307, LoginMalformed), (200, LoginMalformed), (204, LoginMalformed),
+    ],
+)  # fmt: skip
+def test_whose_fault_a_status_is(status: int, kind: type[LoginFailure]) -> None:
+    failure = judged(status)
+    assert type(failure) is kind
+    assert failure.status == status
+
+
+def test_a_token_in_an_error_answer_is_not_taken() -> None:
+    assert isinstance(judged(401, b'{"access_token":"t"}'), LoginRefused)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "is_read"),
+    [
+        (b"application/json", True),
+        (b"Application/JSON; charset=utf-8", True),
+        (b"application/vnd.acme.v1+json", True),
+        (b"text/plain", True),
+        (b"text/javascript", True),
+        (b"application/octet-stream", True),
+        (b"text/html; charset=utf-8", False),
+        (b"application/xml", False),
+        (b"image/png", False),
+    ],
+)
+def test_an_answer_of_another_type_is_malformed(media_type: bytes, is_read: bool) -> None:
+    answer = LoginAnswer(200, ((b"Content-Type", media_type),), b'{"access_token":"t"}')
+    try:
+        grant_from(answer, FIELDS, TokenPolicy(), FakeClock())
+    except LoginMalformed:
+        assert not is_read
+    else:
+        assert is_read
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2", 2),
+        (" 120 ", 120),
+        ("Tue, 14 Nov 2023 22:14:20 GMT", 60),
+        ("Tue, 14 Nov 2023 22:12:20 GMT", -60),
+        ("9" * 50, 1e50),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+        ("1.5", None),
+        (None, None),
+    ],
+)
+def test_retry_after_as_a_number_or_a_date(text: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(text, WALL) == seconds
+
+
+def test_retry_after_counts_for_429_only() -> None:
+    assert judged(429, b"", (b"Retry-After", b"7")).retry_after == 7
+    assert judged(429).retry_after is None
+    assert judged(503, b"", (b"Retry-After", b"7")).retry_after is None
+
+
+# --- No answer ----------------------------------------------------------------------------------------------------------
+
+
+class Failing:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def send(self, call: LoginCall) -> LoginAnswer:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lost"),
+    [
+        (UpstreamUnreachable(), False),
+        (UpstreamTimeout(), True),
+        (UpstreamConnectTimeout(), False),
+        (TimeoutError(), True),
+    ],
+)
+async def test_whether_the_request_may_have_been_carried_out(error: Exception, is_lost: bool) -> None:
+    call = LoginCall("POST", "https://a.example/?secret=CANARY", (("K", "CANARY"),), b"CANARY")
+    with pytest.raises(LoginUnavailable) as failure:
+        await log_in(Failing(error), call, FIELDS, TokenPolicy(), FakeClock())
+    assert failure.value.is_lost is is_lost
+    assert failure.value.__cause__ is None
+    assert "CANARY" not in repr(failure.value) + repr(call) + str(call)
+
+
+def test_every_upstream_error_is_either_lost_or_never_sent() -> None:
+    """A new kind of upstream error counts as lost: the careful side."""
+    unsent = {"upstream_unreachable", "upstream_dns", "upstream_tls", "upstream_connect_timeout"}
+
+    def kinds(base: type[UpstreamError]) -> set[type[UpstreamError]]:
+        return {base}.union(*(kinds(kind) for kind in base.__subclasses__()))
+
+    async def lost(kind: type[UpstreamError]) -> bool:
+        call = LoginCall("POST", "https://a.example/", (), b"")
+        with pytest.raises(LoginUnavailable) as failure:
+            await log_in(Failing(kind()), call, FIELDS, TokenPolicy(), FakeClock())
+        return failure.value.is_lost
+
+    for kind in kinds(UpstreamError) - {UpstreamError}:
+        assert asyncio.run(lost(kind)) is (kind.code not in unsent), kind
+
+
+def test_an_answers_repr_shows_nothing_of_it() -> None:
+    assert "CANARY" not in repr(LoginAnswer(200, ((b"Set-Cookie", b"CANARY"),), b"CANARY"))

@@ -1,0 +1,525 @@
+"""One owner per credential: one fetch however many wait, no token beyond its expiry, no storm of logins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from proxy.errors import CredentialRejected, CredentialUnavailable
+from proxy.secret import Secret
+from proxy.tokens.cache import TokenCache
+from proxy.tokens.credential import Credential
+from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginRefused, LoginUnavailable
+from proxy.tokens.token import Grant, Token, TokenPolicy
+from tests.clock import FakeClock
+from tests.login_endpoint import SteadyRandom
+
+
+@dataclass
+class Vendor:
+    """A login function that a test scripts: failures to raise in turn, and a gate to hold logins at."""
+
+    clock: FakeClock
+    lifetime: float = 100.0
+    failures: list[Exception] = field(default_factory=list)
+    calls: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    takes: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def __call__(self) -> Grant:
+        self.calls += 1
+        number = self.calls
+        await self.gate.wait()
+        self.clock.advance(self.takes)
+        if self.failures:
+            raise self.failures.pop(0)
+        return Grant(Secret(f"t{number}"), self.lifetime)
+
+
+@dataclass
+class Witness:
+    """An observer that writes down what it is told."""
+
+    seen: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def fetched(self, provider: str, outcome: str, seconds: float) -> None:
+        self.seen.append(("fetched", provider, outcome))
+
+    def hit(self, provider: str) -> None:
+        self.seen.append(("hit", provider))
+
+    def missed(self, provider: str) -> None:
+        self.seen.append(("missed", provider))
+
+    def waiting(self, provider: str, delta: int) -> None:
+        self.seen.append(("waiting", provider, delta))
+
+    def expires(self, provider: str, wall_timestamp: float) -> None:
+        self.seen.append(("expires", provider, wall_timestamp))
+
+    def retried(self, provider: str, reason: str) -> None:
+        self.seen.append(("retried", provider, reason))
+
+    def count(self, *entry: Any) -> int:
+        return self.seen.count(entry)
+
+
+@dataclass
+class Bench:
+    clock: FakeClock
+    vendor: Vendor
+    witness: Witness
+    cache: TokenCache
+    credential: Credential
+
+    async def value(self) -> str:
+        return (await self.credential.token()).value.reveal()
+
+
+def bench(jitter: float = 0.0, single_live: bool = False, **rest: Any) -> Bench:
+    clock = FakeClock()
+    vendor = Vendor(clock, **rest)
+    witness = Witness()
+    cache = TokenCache(clock, witness, SteadyRandom(jitter))
+    credential = cache.credential("key", "acme", TokenPolicy(single_live=single_live), vendor)
+    return Bench(clock, vendor, witness, cache, credential)
+
+
+async def settled() -> None:
+    """Let tasks that are ready run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# --- One fetch ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_thousand_first_callers_cost_one_fetch() -> None:
+    b = bench()
+    b.vendor.gate.clear()
+    callers = [asyncio.create_task(b.value()) for _ in range(1000)]
+    await settled()
+    assert b.witness.count("waiting", "acme", 1) == 1000
+    b.vendor.gate.set()
+    assert set(await asyncio.gather(*callers)) == {"t1"}
+    assert b.vendor.calls == 1
+    assert b.witness.count("waiting", "acme", -1) == 1000
+
+
+async def test_a_fetch_survives_the_caller_who_began_it() -> None:
+    b = bench()
+    b.vendor.gate.clear()
+    first, second = asyncio.create_task(b.value()), asyncio.create_task(b.value())
+    await settled()
+    first.cancel()
+    await settled()
+    assert first.cancelled()
+    b.vendor.gate.set()
+    assert await second == "t1"
+    assert b.vendor.calls == 1
+
+
+async def test_a_fetch_whose_callers_all_hung_up_is_not_wasted() -> None:
+    b = bench()
+    b.vendor.gate.clear()
+    callers = [asyncio.create_task(b.value()) for _ in range(5)]
+    await settled()
+    for caller in callers:
+        caller.cancel()
+    b.vendor.gate.set()
+    await settled()
+    assert b.credential.ready() is not None
+    assert b.vendor.calls == 1
+
+
+async def test_callers_share_a_failure_too() -> None:
+    b = bench(failures=[LoginUnavailable("status", status=500)], jitter=0.99)
+    results = await asyncio.gather(*(b.value() for _ in range(50)), return_exceptions=True)
+    assert {type(result) for result in results} == {CredentialUnavailable}
+    assert b.vendor.calls == 1
+
+
+async def test_closing_gives_up_the_fetch_and_tells_those_who_wait() -> None:
+    b = bench()
+    b.vendor.gate.clear()
+    caller = asyncio.create_task(b.value())
+    await settled()
+    await b.cache.aclose()
+    with pytest.raises(CredentialUnavailable):
+        await caller
+
+
+# --- The life of a token ------------------------------------------------------------------------------------------------
+
+
+async def test_a_due_token_serves_while_the_next_one_is_fetched() -> None:
+    b = bench()
+    await b.value()
+    b.clock.advance(80)
+    b.vendor.gate.clear()
+    assert [await b.value() for _ in range(20)] == ["t1"] * 20
+    await settled()
+    b.vendor.gate.set()
+    await settled()
+    assert await b.value() == "t2"
+    assert b.vendor.calls == 2
+
+
+async def test_a_failed_renewal_lets_the_token_serve_until_its_true_expiry_and_not_beyond() -> None:
+    b = bench(jitter=0.99)
+    await b.value()
+    b.vendor.failures = [LoginUnavailable("status", status=503) for _ in range(1000)]
+    for _ in range(99):
+        b.clock.advance(1)
+        assert await b.value() == "t1"
+        await settled()
+    b.clock.advance(1)
+    with pytest.raises(CredentialUnavailable) as failure:
+        await b.value()
+    assert failure.value.retry_after is not None
+    assert 1 <= failure.value.retry_after <= 30
+
+
+async def test_it_recovers_without_a_restart() -> None:
+    b = bench(failures=[LoginUnavailable("status", status=500) for _ in range(8)], jitter=0.5)
+    waits = 0
+    while b.vendor.failures:
+        with pytest.raises(CredentialUnavailable) as failure:
+            await b.value()
+        assert failure.value.retry_after is not None
+        b.clock.advance(failure.value.retry_after)
+        waits += failure.value.retry_after
+    assert await b.value() == "t9"
+    assert b.vendor.calls == 9
+    assert waits <= 0.5 * (0.5 + 1 + 2 + 4 + 8 + 16 + 30 + 30) + 8
+
+
+async def test_a_lifetime_counts_from_before_the_login_was_sent() -> None:
+    b = bench(takes=30)
+    await b.value()
+    b.clock.advance(69)
+    assert b.credential.state == "ok"
+    b.clock.advance(1)
+    assert b.credential.state != "ok"
+
+
+async def test_a_token_that_expired_on_its_way_is_not_used() -> None:
+    b = bench(takes=100, jitter=0.5)
+    with pytest.raises(CredentialUnavailable):
+        await b.value()
+    assert b.credential.last_error == "the token had expired when it arrived"
+
+
+async def test_time_asleep_counts_even_if_the_clock_stood_still() -> None:
+    b = bench()
+    await b.value()
+    b.clock.jump(100)
+    assert await b.value() == "t2"
+
+
+async def test_a_wall_clock_set_back_does_not_lengthen_a_life() -> None:
+    b = bench()
+    await b.value()
+    b.clock.jump(-3600)
+    b.clock.advance(100)
+    assert await b.value() == "t2"
+
+
+async def test_a_single_live_token_is_not_renewed_ahead_and_its_swap_is_waited_for() -> None:
+    b = bench(single_live=True)
+    await b.value()
+    b.clock.advance(97)
+    assert await b.value() == "t1"
+    await settled()
+    assert b.vendor.calls == 1
+    b.clock.advance(1.5)
+    b.vendor.gate.clear()
+    callers = [asyncio.create_task(b.value()) for _ in range(10)]
+    await settled()
+    assert not any(caller.done() for caller in callers)
+    b.vendor.gate.set()
+    assert set(await asyncio.gather(*callers)) == {"t2"}
+    assert b.vendor.calls == 2
+
+
+async def test_a_failed_swap_leaves_the_single_live_token_in_use_to_its_end() -> None:
+    b = bench(single_live=True, jitter=0.99)
+    await b.value()
+    b.clock.advance(98.5)
+    b.vendor.failures = [LoginUnavailable("status", status=503)] * 3
+    assert await b.value() == "t1"
+    assert await b.value() == "t1"
+    assert b.vendor.calls == 2
+
+
+# --- Back-off -----------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_sent_while_backing_off() -> None:
+    b = bench(failures=[LoginRefused("refused", status=401)] * 10)
+    for _ in range(30_000):
+        with pytest.raises(CredentialRejected):
+            await b.value()
+        b.clock.advance(0.002)
+    assert b.vendor.calls == 1
+
+
+async def test_a_bad_secret_is_tried_a_handful_of_times_an_hour() -> None:
+    b = bench(failures=[LoginRefused("refused", status=401)] * 100)
+    for _ in range(3600):
+        with pytest.raises(CredentialRejected):
+            await b.value()
+        b.clock.advance(1)
+    assert b.vendor.calls == 7
+
+
+@pytest.mark.parametrize(("wish", "pause"), [(2.0, 2), (0.0, 1), (86_400.0, 900)])
+async def test_a_429_is_obeyed_within_reason(wish: float, pause: int) -> None:
+    b = bench(failures=[LoginUnavailable("status", status=429, retry_after=wish)])
+    with pytest.raises(CredentialUnavailable) as failure:
+        await b.value()
+    assert failure.value.retry_after == pause
+    b.clock.advance(pause - 0.01)
+    with pytest.raises(CredentialUnavailable):
+        await b.value()
+    b.clock.advance(0.02)
+    assert await b.value() == "t2"
+
+
+async def test_a_fault_of_our_own_is_no_storm_and_shows_no_text(caplog: pytest.LogCaptureFixture) -> None:
+    b = bench(failures=[KeyError("CANARY-bug")], jitter=0.99)
+    for _ in range(3):
+        with pytest.raises(CredentialUnavailable):
+            await b.value()
+    assert b.vendor.calls == 1
+    assert "KeyError" in caplog.text
+    assert "CANARY" not in caplog.text
+
+
+async def test_each_failed_attempt_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    b = bench(failures=[LoginRefused("refused", status=401)])
+    for _ in range(100):
+        with pytest.raises(CredentialRejected):
+            await b.value()
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert caplog.messages == ["provider acme: no new token: refused (refused, status 401); next attempt in 60.0 s"]
+
+
+# --- Rejections ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_rejected_token_is_replaced_by_one_fetch() -> None:
+    b = bench()
+    token = await b.credential.token()
+    assert all(b.credential.rejected(token.generation) for _ in range(200))
+    assert await b.value() == "t2"
+    assert b.vendor.calls == 2
+    assert b.witness.count("retried", "acme", "dropped") == 1
+
+
+async def test_a_late_rejection_of_an_older_token_costs_no_fetch() -> None:
+    b = bench()
+    old = await b.credential.token()
+    b.credential.rejected(old.generation)
+    await b.value()
+    assert b.credential.rejected(old.generation)
+    assert await b.value() == "t2"
+    assert b.vendor.calls == 2
+
+
+async def test_a_fresh_token_rejected_too_starts_a_cool_down_in_which_it_stays_in_use() -> None:
+    b = bench(lifetime=3600)
+    b.credential.rejected((await b.credential.token()).generation)
+    second = await b.credential.token()
+    assert not b.credential.rejected(second.generation)
+    for _ in range(100):
+        assert (await b.credential.token()).generation == second.generation
+        assert not b.credential.rejected(second.generation)
+    assert b.vendor.calls == 2
+    b.clock.advance(30)
+    assert b.credential.rejected(second.generation)
+    third = await b.credential.token()
+    assert not b.credential.rejected(third.generation)
+    b.clock.advance(59)
+    assert not b.credential.rejected(third.generation)
+    b.clock.advance(1)
+    assert b.credential.rejected(third.generation)
+
+
+async def test_a_token_that_expires_while_cooling_down_is_renewed_all_the_same() -> None:
+    b = bench(lifetime=10)
+    b.credential.rejected((await b.credential.token()).generation)
+    second = await b.credential.token()
+    assert not b.credential.rejected(second.generation)
+    b.clock.advance(9)
+    await b.credential.token()
+    await settled()
+    assert b.vendor.calls == 2, "no renewal ahead while cooling down"
+    b.clock.advance(1)
+    third = await b.credential.token()
+    assert third.value.reveal() == "t3"
+    assert not b.credential.rejected(third.generation)
+
+
+# --- What is told -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_states_that_readiness_tells() -> None:
+    b = bench(failures=[LoginUnavailable("timeout"), LoginRefused("refused", status=401)], jitter=0.99)
+    assert (b.credential.state, b.credential.generation, b.credential.expires_at) == ("idle", 0, None)
+    with pytest.raises(CredentialUnavailable):
+        await b.value()
+    assert (b.credential.state, b.credential.last_error) == ("waiting", "timeout")
+    b.clock.advance(1)
+    with pytest.raises(CredentialRejected):
+        await b.value()
+    assert (b.credential.state, b.credential.last_error) == ("refused", "refused")
+    b.clock.advance(60)
+    await b.value()
+    assert (b.credential.state, b.credential.last_error, b.credential.generation) == ("ok", None, 1)
+    assert b.credential.expires_at == pytest.approx(b.clock.wall() + 100)
+    assert (b.credential.fetches, b.credential.failures) == (3, 2)
+    b.clock.advance(100)
+    assert b.credential.state == "idle"
+
+
+async def test_what_an_observer_is_told() -> None:
+    b = bench(failures=[LoginMalformed("x")])
+    b.cache.credential("key", "acme-too", TokenPolicy(), b.vendor)
+    with pytest.raises(CredentialUnavailable):
+        await b.value()
+    await b.value()
+    await b.value()
+    expiry = b.clock.wall() + 100
+    assert b.witness.seen == [
+        ("missed", "acme"),
+        ("waiting", "acme", 1),
+        ("fetched", "acme", "malformed"),
+        ("waiting", "acme", -1),
+        ("missed", "acme"),
+        ("waiting", "acme", 1),
+        ("fetched", "acme", "ok"),
+        ("expires", "acme", pytest.approx(expiry)),
+        ("expires", "acme-too", pytest.approx(expiry)),
+        ("waiting", "acme", -1),
+        ("hit", "acme"),
+    ]
+
+
+# --- Rotation -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Rotating:
+    """A server that rotates refresh tokens and revokes everything when a spent one comes back."""
+
+    clock: FakeClock
+    current: str = "r0"
+    spent: list[str] = field(default_factory=list)
+    lose: list[bool] = field(default_factory=list)
+    logins: int = 0
+    before_answer: Callable[[], Awaitable[None]] | None = None
+
+    async def login(self) -> Grant:
+        self.logins += 1
+        return self._grant()
+
+    async def refresh(self, token: Secret) -> Grant:
+        if self.before_answer is not None:
+            await self.before_answer()
+        assert token.reveal() not in self.spent, "a spent refresh token came back"
+        if token.reveal() != self.current:
+            raise LoginRefused("refused", status=400)
+        is_lost = self.lose.pop(0) if self.lose else False
+        if is_lost:
+            raise LoginUnavailable("upstream_disconnected", is_lost=True)
+        self.spent.append(self.current)
+        return self._grant()
+
+    def _grant(self) -> Grant:
+        number = len(self.spent) + self.logins + 1
+        self.current = f"r{number}"
+        return Grant(Secret(f"t{number}"), 100, Secret(self.current))
+
+
+def rotating(can_log_in: bool = True) -> tuple[Rotating, Credential]:
+    clock = FakeClock()
+    server = Rotating(clock)
+    cache = TokenCache(clock, random=SteadyRandom())
+    login = server.login if can_log_in else None
+    return server, cache.credential("key", "acme", TokenPolicy(), login, server.refresh, Secret("r0"))
+
+
+async def test_every_refresh_token_is_used_once() -> None:
+    server, credential = rotating()
+    for _ in range(20):
+        await asyncio.gather(*(credential.token() for _ in range(50)))
+        server.clock.advance(100)
+    assert len(server.spent) == 20
+    assert server.logins == 0
+
+
+async def test_a_new_refresh_token_is_stored_before_the_access_token_is_seen() -> None:
+    server, credential = rotating()
+    stored_at_publication: list[str] = []
+
+    class Watching(dict[str, Token]):
+        def __setitem__(self, key: str, token: Token) -> None:
+            stored_at_publication.append(credential._renewal._refresh_token.reveal())  # type: ignore[union-attr]
+            super().__setitem__(key, token)
+
+    object.__setattr__(credential._around, "live", Watching())
+    await credential.token()
+    assert stored_at_publication == [server.current]
+
+
+@pytest.mark.parametrize(
+    ("losses", "logins"), [([True], 0), ([True, True], 1), ([False], 0)], ids=["lost once", "lost twice", "not lost"]
+)
+async def test_a_lost_answer_costs_one_retry_and_then_one_login(losses: list[bool], logins: int) -> None:
+    server, credential = rotating()
+    server.lose = losses
+    await credential.token()
+    assert server.logins == logins
+    server.clock.advance(100)
+    await credential.token()
+    assert server.logins == logins
+
+
+async def test_without_a_login_a_lost_refresh_token_is_tried_again_later() -> None:
+    server, credential = rotating(can_log_in=False)
+    server.lose = [True, True]
+    with pytest.raises(CredentialUnavailable):
+        await credential.token()
+    server.clock.advance(1)
+    await credential.token()
+    assert server.spent == ["r0"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "logins"),
+    [
+        (LoginRefused("refused", status=400), 1),
+        (LoginUnavailable("status", status=500), 1),
+        (LoginMalformed("no token", status=200), 1),
+        (LoginUnavailable("status", status=429, retry_after=5), 0),
+        (LoginUnavailable("upstream_unreachable"), 0),
+    ],
+)
+async def test_when_a_failed_refresh_is_followed_by_a_login(failure: LoginFailure, logins: int) -> None:
+    server, credential = rotating()
+
+    async def fail() -> None:
+        raise failure
+
+    server.before_answer = fail
+    await asyncio.gather(credential.token(), return_exceptions=True)
+    assert server.logins == logins

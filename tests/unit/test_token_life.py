@@ -1,0 +1,65 @@
+"""When a token is due and when it is over, as a table."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from proxy.secret import Secret
+from proxy.tokens.life import Phase, phase, token_from
+from proxy.tokens.token import Grant, Token, TokenPolicy
+
+
+def token(lifetime: float, jitter: float = 0.0, is_dated: bool = False, **policy: Any) -> Token:
+    grant = Grant(Secret("t"), lifetime, is_dated=is_dated)
+    return token_from(grant, 1, TokenPolicy(**policy), obtained_at=1000, obtained_wall=5000, jitter=jitter)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "policy", "jitter", "margin"),
+    [
+        (3600, {}, 0.0, 60),
+        (3600, {}, 1.0, 45),
+        (100, {}, 0.0, 20),
+        (5, {}, 0.0, 1),
+        (5, {}, 1.0, 0.75),
+        (3600, {"refresh_margin": 300}, 0.0, 300),
+        (3600, {"refresh_margin": 3000}, 0.0, 720),
+        (14_400, {"single_live": True}, 0.0, 2),
+        (14_400, {"single_live": True, "refresh_margin": 300}, 0.0, 2),
+        (5, {"single_live": True}, 0.0, 0.1),
+    ],
+)
+def test_the_margin_before_expiry(lifetime: float, policy: dict[str, Any], jitter: float, margin: float) -> None:
+    made = token(lifetime, jitter, **policy)
+    assert made.expires_at == 1000 + lifetime
+    assert made.expires_at - made.refresh_at == pytest.approx(margin)
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(0, Phase.FRESH), (79.9, Phase.FRESH), (80, Phase.DUE), (99.9, Phase.DUE), (100, Phase.EXPIRED), (1e9, Phase.EXPIRED)],
+)  # fmt: skip
+def test_the_phases_of_a_life(age: float, expected: Phase) -> None:
+    assert phase(token(100), 1000 + age, 5000 + age) is expected
+
+
+def test_a_token_for_ever_is_always_fresh() -> None:
+    assert phase(token(inf), 1e12, 1e12) is Phase.FRESH
+
+
+@pytest.mark.parametrize(
+    ("jump", "is_dated", "expected"),
+    [
+        (3600, False, Phase.EXPIRED),
+        (85, False, Phase.DUE),
+        (-3600, False, Phase.FRESH),
+        (3, True, Phase.FRESH),
+        (6, True, Phase.EXPIRED),
+        (-6, True, Phase.EXPIRED),
+    ],
+)
+def test_jumps_of_the_wall_clock(jump: float, is_dated: bool, expected: Phase) -> None:
+    assert phase(token(100, is_dated=is_dated), 1001, 5001 + jump) is expected

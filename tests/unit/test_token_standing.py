@@ -1,0 +1,115 @@
+"""What rejections lead to, step by step: each story is a list of events and what is said to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.tokens.standing import Standing, Verdict, accepted, rejected, renewed
+
+DROP, REPLAY, PASS_ON = Verdict(True, drop=True), Verdict(True), Verdict(False)
+
+Event = tuple[float, str, int, Verdict | None]
+
+STORIES: dict[str, list[Event]] = {
+    "a first rejection drops the token, the ones after it just replay": [
+        (0, "renewed", 1, None),
+        (1, "rejected", 1, DROP),
+        (1, "rejected", 1, REPLAY),
+        (2, "renewed", 2, None),
+        (2, "rejected", 1, REPLAY),
+    ],
+    "a token that died and is replaced works again, any number of times an hour": [
+        (0, "renewed", 1, None),
+        (0, "accepted", 1, None),
+        (60, "rejected", 1, DROP),
+        (60, "renewed", 2, None),
+        (60, "accepted", 2, None),
+        (120, "rejected", 2, DROP),
+        (120, "renewed", 3, None),
+        (120, "accepted", 3, None),
+        (180, "rejected", 3, DROP),
+    ],
+    "a rejection of the outcome of a rejection is passed on, and again for longer": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (29, "rejected", 2, PASS_ON),
+        (30, "rejected", 2, DROP),
+        (30, "renewed", 3, None),
+        (30, "rejected", 3, PASS_ON),
+        (89, "rejected", 3, PASS_ON),
+        (90, "rejected", 3, DROP),
+    ],
+    "acceptance by one caller does not end the cool-down of another": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (1, "accepted", 2, None),
+        (2, "rejected", 2, PASS_ON),
+    ],
+    "one path that always says 401 beside others that work does not cost a login each time": [
+        (0, "renewed", 1, None),
+        (0, "accepted", 1, None),
+        (1, "rejected", 1, DROP),
+        (1, "renewed", 2, None),
+        (1, "accepted", 2, None),
+        (1, "rejected", 2, DROP),
+        (2, "renewed", 3, None),
+        (2, "accepted", 3, None),
+        (2, "rejected", 3, DROP),
+        (3, "renewed", 4, None),
+        (3, "accepted", 4, None),
+        (3, "rejected", 4, PASS_ON),
+        (32, "rejected", 4, PASS_ON),
+        (33, "rejected", 4, DROP),
+    ],
+    "a renewal because of age clears the record": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (100, "renewed", 3, None),
+        (100, "rejected", 3, DROP),
+    ],
+    "a renewal while cooling down does not": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (10, "renewed", 3, None),
+        (10, "rejected", 3, PASS_ON),
+        (30, "rejected", 3, PASS_ON),
+        (90, "rejected", 3, DROP),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_story(name: str) -> None:
+    standing = Standing()
+    for step, (now, event, generation, verdict) in enumerate(STORIES[name]):
+        said = None
+        if event == "renewed":
+            standing = renewed(standing, now)
+            assert standing.generation == generation
+        elif event == "accepted":
+            standing = accepted(standing, generation)
+        else:
+            said, standing = rejected(standing, generation, now)
+        assert said == verdict, f"step {step} at {now} s"
+
+
+def test_cool_downs_are_never_longer_than_a_quarter_of_an_hour() -> None:
+    standing, now = renewed(Standing(), 0), 0.0
+    _, standing = rejected(standing, 1, now)
+    lengths = []
+    for _ in range(10):
+        standing = renewed(standing, now)
+        _, standing = rejected(standing, standing.generation, now)
+        lengths.append(standing.cool_until - now)
+        now = standing.cool_until
+        verdict, standing = rejected(standing, standing.generation, now)
+        assert verdict == DROP
+    assert lengths == [30, 60, 120, 240, 480, 900, 900, 900, 900, 900]
