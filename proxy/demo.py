@@ -25,7 +25,7 @@ async def run_demo(
     async with Sandbox(token_lifetime=_TOKEN_SECONDS) as sandbox:
         app = App(demo_settings(sandbox, environ, overrides), log)
         await app.start()
-        for line in instructions(sandbox, app):
+        for line in instructions(sandbox, app, needs_token="AUTHPROXY_TOKEN" in environ):
             say(line)
         await app.run_until_stopped()
 
@@ -52,13 +52,15 @@ def demo_config(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def instructions(sandbox: Sandbox, app: App) -> list[str]:
+def instructions(sandbox: Sandbox, app: App, *, needs_token: bool) -> list[str]:
     """Lines to copy: one request for each vendor, and where to look."""
+    proxy = f"http://{reachable(app.address)}"
+    token = ' -H "X-AuthProxy-Token: $AUTHPROXY_TOKEN"' if needs_token else ""
     lines = [
-        f"Emulated vendors behind http://{app.address}; tokens live {_TOKEN_SECONDS:.0f} s.",
+        f"Emulated vendors behind {proxy}; tokens live {_TOKEN_SECONDS:.0f} s.",
         "Each line is answered by an emulator that checked the credential:",
         "",
-        *(f"  {curl(f'http://{app.address}/{one.route}', one)}" for one in sandbox.emulators),
+        *(f"  {curl(f'{proxy}/{one.route}', one)}{token}" for one in sandbox.emulators),
         "",
         "The same without the proxy is refused by the vendor:",
         "",
@@ -66,8 +68,14 @@ def instructions(sandbox: Sandbox, app: App) -> list[str]:
         "",
     ]
     if app.admin_address is not None:
-        lines.append(f"Status: http://{app.admin_address}/   Metrics: http://{app.admin_address}/metrics")
+        admin = f"http://{reachable(app.admin_address)}"
+        lines.append(f"Status: {admin}/   Metrics: {admin}/metrics")
     return [*lines, "Ctrl-C ends it."]
+
+
+def reachable(address: str) -> str:
+    """What to call for an address that stands for every interface."""
+    return address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - nothing is bound here
 
 
 def curl(base: str, emulator: Emulator) -> str:

@@ -89,6 +89,9 @@ class UpstreamPool:
             raise UpstreamNotFound from None
         except ssl.SSLError:
             raise UpstreamUntrusted from None
+        except (ConnectionResetError, ConnectionAbortedError):
+            # Refused connections are not among these: the peer gave up in the middle of the TLS handshake.
+            raise (UpstreamUntrusted if self._tls else UpstreamUnreachable) from None
         except OSError:
             raise UpstreamUnreachable from None
         self._open.add(connection)
