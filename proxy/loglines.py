@@ -96,8 +96,7 @@ def _quoted(text: str | None) -> str:
 
 
 def _escaped(value: object) -> str:
-    # DEL is the one control character that JSON lets through.
-    return dumps(value).replace("\x7f", "\\u007f")
+    return dumps(value, separators=(",", ":"))
 
 
 @lru_cache(maxsize=4)

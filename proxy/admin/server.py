@@ -66,7 +66,6 @@ class AdminServer:
         if self._server is None or self._listening is None:
             return
         self._listening.close()
-        self._server.pre_shutdown()
         await self._server.shutdown(_CLOSING_SECONDS)
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)

@@ -81,9 +81,8 @@ def test_the_verdict_is_that_of_readyz() -> None:
 
 def test_a_name_cannot_become_markup() -> None:
     hostile = "<script>x</script>\"'&$rows"
-    page = status_page(
-        StatusSnapshot((ProviderStatus(hostile, "refused", hostile, hostile, hostile, last_error=hostile),))
-    )
+    provider = ProviderStatus(hostile, "refused", hostile, hostile, hostile, last_error=hostile)
+    page = status_page(StatusSnapshot((provider,), (RouteStatus(hostile, hostile),)))
     assert "<script" not in page
     assert "\"'&$rows" not in page
 

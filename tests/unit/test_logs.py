@@ -13,6 +13,7 @@ import pytest
 
 from proxy.logs import Log, RequestRecord, configure
 from proxy.secret import Secret
+from proxy.template import Template
 
 CANARY = "CANARY-5d1e-in-a-log"
 WALL = 1_700_000_000.25
@@ -84,7 +85,7 @@ def test_an_answer_of_our_own_tells_its_code_and_what_is_not_known_is_null(log: 
     assert (line["route"], line["provider"], line["upstream_ms"], line["error"]) == (None, None, None, "no_route")
 
 
-@pytest.mark.parametrize("forged", ['GET"}\n{"event":"forged', "\x1b[2J", "\x00\x7f\u2028\u009b"])
+@pytest.mark.parametrize("forged", ['GET"}\n{"event":"forged', "\x1b[2J", "\x00\x7f\u2028\u009b", "caf\xe9"])
 @pytest.mark.parametrize("as_json", [True, False])
 def test_no_caller_can_forge_a_line_or_move_the_cursor(forged: str, as_json: bool, stream: io.StringIO) -> None:
     log = configure(stream, json=as_json)
@@ -141,6 +142,15 @@ def test_no_text_of_an_exception_is_written_only_its_kind_and_our_line(log: Log,
     assert lines(stream)[4]["secret"] == "<secret env:X>"
 
 
+def test_the_line_named_is_the_innermost_of_ours(log: Log, stream: io.StringIO) -> None:
+    with pytest.raises(KeyError) as caught:
+        Template.parse("{{missing}}").render({})
+    ours = [entry for entry in caught.traceback if str(entry.path).endswith("template.py")]
+    assert len(ours) > 1
+    logging.getLogger("authproxy.gateway").error("internal error", exc_info=caught.value)
+    assert lines(stream)[0]["at"] == f"proxy/template.py:{ours[-1].lineno + 1}"
+
+
 def test_what_other_libraries_say_is_only_located(log: Log, stream: io.StringIO) -> None:
     """asyncio and aiohttp put exceptions, transports and pieces of what came over the wire into their messages."""
     logging.getLogger("asyncio").error("Exception in callback f(b'%s')", CANARY, exc_info=ValueError(CANARY))
@@ -182,6 +192,23 @@ def test_a_line_that_a_dead_loop_took_along_goes_out_with_the_next(log: Log, str
     loop.close()
     log.log_request(a_request())
     assert len(lines(stream)) == 2
+
+
+def test_a_new_loop_takes_along_what_a_dead_one_left(log: Log, stream: io.StringIO) -> None:
+    for _ in range(2):
+        loop = asyncio.new_event_loop()
+        loop.call_soon(log.log_request, a_request())
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        loop.close()
+    assert lines(stream) == []
+    asyncio.run(log_one(log))
+    assert len(lines(stream)) == 3
+
+
+async def log_one(log: Log) -> None:
+    log.log_request(a_request())
+    await asyncio.sleep(0)
 
 
 def test_a_reader_that_went_away_stops_nobody() -> None:

@@ -211,6 +211,12 @@ def test_the_content_type_repeats_nothing_of_the_accept_header(metrics: Metrics)
     assert "CANARY" not in metrics.exposition(accept)[1]
 
 
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text"])
+def test_no_line_is_spent_on_when_a_counter_was_born(metrics: Metrics, accept: str) -> None:
+    metrics.route("/io", "io")
+    assert b"_created" not in metrics.exposition(accept)[0]
+
+
 def test_the_registry_is_our_own(metrics: Metrics) -> None:
     """Two proxies in one process count apart, and the library's global registry hears of neither."""
     other = Metrics("1.2.3")
