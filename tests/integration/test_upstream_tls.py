@@ -89,9 +89,9 @@ async def test_a_vendor_that_speaks_only_old_tls_is_refused(tmp_path: Path) -> N
     authority, received = trustme.CA(), list[bytes]()
     context = server_context(authority.issue_cert("localhost"))
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-        context.minimum_version = ssl.TLSVersion.TLSv1
     async with (
         tls_vendor(context, received) as port,
         proxied(acme(port, ca_file=ca_file(authority, tmp_path)), {"/acme": "acme"}) as proxy,
