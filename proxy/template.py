@@ -57,9 +57,7 @@ class Template:
 
     def render_bytes(self, scope: Scope) -> bytes:
         """As `render`, in UTF-8, for scopes in which some values are bytes (a request's body)."""
-        return b"".join(
-            value if isinstance(value, bytes) else value.encode() for value in self._values(scope)
-        )
+        return b"".join(value if isinstance(value, bytes) else value.encode() for value in self._values(scope))
 
     def masked(self, scope: Scope) -> str:
         """As `render`, with *** for every secret: for `explain`."""

@@ -15,7 +15,17 @@ from eth_account import Account
 
 from proxy.sandbox.emulator import Emulator, TryIt
 from proxy.sandbox.grants import AccessTokens
-from proxy.sandbox.hasura import CLAIMS, Caller, HasuraError, Query, check_bare, identify, read_queries, session_input
+from proxy.sandbox.hasura import (
+    CLAIMS,
+    Caller,
+    HasuraError,
+    Query,
+    check_bare,
+    identify,
+    networks_of,
+    read_queries,
+    session_input,
+)
 from proxy.sandbox.playground import play
 from proxy.sandbox.sessions import Sessions
 from proxy.sandbox.siwe import Expected, judge
@@ -193,11 +203,3 @@ class Defactor(Emulator):
         address = self.credentials["address"]
         roles = {"x-hasura-default-role": "user", "x-hasura-allowed-roles": ["user"], "x-hasura-user-id": address}
         return {"sub": address, CLAIMS: roles}
-
-
-def networks_of(query: Query) -> list[object]:
-    """The networks of an account update. Raises HasuraError, as for any input that is not of the schema's type."""
-    match query.variables:
-        case {"account": {"data": {"networks": [*networks]}}}:
-            return networks
-    raise HasuraError("validation-failed", "expected a value of type 'UpdateAccountInput!' for 'account'")

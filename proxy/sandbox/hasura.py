@@ -148,3 +148,11 @@ def session_input(query: Query, names: set[str]) -> dict[str, str]:
     if not all(isinstance(value, str) for value in given.values()):
         raise HasuraError("validation-failed", "a member of session is not a String")
     return given
+
+
+def networks_of(query: Query) -> list[object]:
+    """The networks of an account update. Raises HasuraError, as for any input that is not of the schema's type."""
+    match query.variables:
+        case {"account": {"data": {"networks": [*networks]}}}:
+            return networks
+    raise HasuraError("validation-failed", "expected a value of type 'UpdateAccountInput!' for 'account'")
