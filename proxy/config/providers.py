@@ -36,8 +36,9 @@ def read_provider(name: str, node: AnyNode, sources: Sources, report: Report) ->
         return None
     whole = node if preset is None else expanded(preset, node, sources, report)
     _report_unknown_keys(whole, preset, report)
-    known = {key: entry for key, entry in whole.entries.items() if key in known_keys(ProviderKeys, ())}
-    keys = validated(ProviderKeys, replace(whole, entries=known), sources, report)
+    own = known_keys(ProviderKeys)
+    entries = {key: entry for key, entry in whole.entries.items() if key in own}
+    keys = validated(ProviderKeys, replace(whole, entries=entries), sources, report)
     scheme = _read_scheme(whole, sources, report)
     if keys is not None:
         check_transport(keys, whole, report)
@@ -74,10 +75,10 @@ def _preset(node: MapNode, report: Report) -> Preset | None:
 
 
 def _report_unknown_keys(whole: MapNode, preset: Preset | None, report: Report) -> None:
-    known = ["preset", "auth", *known_keys(ProviderKeys, ()), *(preset.parameters if preset else ())]
+    known = ["preset", "auth", *known_keys(ProviderKeys), *(preset.parameters if preset else ())]
     for key, entry in whole.entries.items():
         if key not in known:
-            is_of_scheme = any(key in known_keys(kind, ()) for kind in SCHEMES.values())
+            is_of_scheme = any(key in known_keys(kind) for kind in SCHEMES.values())
             hint = f"; did you mean `auth.{key}`?" if is_of_scheme else suggestion(key, known)
             report.error(entry.key, f"unknown key{hint}")
 

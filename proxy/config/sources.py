@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.command import output_of
-from proxy.config.problems import Place, Report, listed, quoted_key, suggestion
+from proxy.config.problems import Place, Report, listed, suggestion
 from proxy.config.texts import Interpolated, variable
 from proxy.secret import FileSecret, Secret
 from proxy.template import Part, Template
@@ -86,8 +86,8 @@ class Sources:
 
     def _from_mapping(self, value: dict[str, Any]) -> Secret:
         if unknown := [key for key in value if key not in SOURCES]:
-            hint = suggestion(unknown[0], SOURCES)
-            raise ValueError(f"a secret's source is {listed(SOURCES)}, not {quoted_key(unknown[0])}{hint}")
+            # Not shown: `{sk_live_...}` is a mapping too, and here its key would be the secret.
+            raise ValueError(f"a secret's source is {listed(SOURCES)}{suggestion(unknown[0], SOURCES)}")
         if len(value) != 1:
             raise ValueError(f"a secret has one source: one of {listed(SOURCES)}")
         (source, argument), *_ = value.items()

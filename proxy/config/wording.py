@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from proxy.config.nodes import AnyNode, MapNode, Scalar, find, key_path, spot
@@ -108,20 +109,25 @@ def _joined(messages: list[str]) -> str:
     return " or ".join([first, *(other.removeprefix("expected ") for other in others)])
 
 
-def known_keys(kind: Any, location: Sequence[str | int]) -> list[str]:
+def known_keys(kind: Any, location: Sequence[str | int] = ()) -> list[str]:
     """The keys of the dataclass that stands at this location in the type."""
     candidates = list(_dataclasses(kind))
     for step in location:
-        named = [(kind, field) for kind in candidates for field in fields(kind) if _key(kind, field.name) == step]
-        hints = [get_type_hints(kind, include_extras=True)[field.name] for kind, field in named]
+        hints = [_keys(candidate)[str(step)] for candidate in candidates if step in _keys(candidate)]
         inner = [found for hint in hints for found in _dataclasses(hint)]
         candidates = inner or candidates
-    return [_key(candidate, field.name) for candidate in candidates for field in fields(candidate) if field.init]
+    return [key for candidate in candidates for key in _keys(candidate)]
 
 
-def _key(kind: Any, name: str) -> str:
-    hint = get_type_hints(kind, include_extras=True)[name]
-    return next((extra.alias for extra in getattr(hint, "__metadata__", ()) if getattr(extra, "alias", None)), name)
+@cache
+def _keys(kind: Any) -> dict[str, Any]:
+    """The configuration's key of every field, with the field's type; an alias comes before the field's name."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {_alias(hints[field.name]) or field.name: hints[field.name] for field in fields(kind) if field.init}
+
+
+def _alias(hint: Any) -> str | None:
+    return next((extra.alias for extra in getattr(hint, "__metadata__", ()) if getattr(extra, "alias", None)), None)
 
 
 def _dataclasses(kind: Any) -> Iterator[Any]:
