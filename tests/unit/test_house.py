@@ -103,7 +103,6 @@ LONG_FILES = {
     "proxy/template.py": "one idea in three shapes, text, secret text and JSON, that share their parsing",
     "proxy/cli.py": "a list: one short function for each command",
     "proxy/tokens/credential.py": "all that may change a credential's state, side by side; decisions stand elsewhere",
-    "proxy/sandbox/defactor.py": "one vendor: its login, its restoring and its GraphQL operations, each in a few lines",
     "proxy/schemes/base.py": "the contract of every scheme: mostly what its words mean",
 }
 
