@@ -15,17 +15,7 @@ from eth_account import Account
 
 from proxy.sandbox.emulator import Emulator, TryIt
 from proxy.sandbox.grants import AccessTokens
-from proxy.sandbox.hasura import (
-    CLAIMS,
-    Caller,
-    HasuraError,
-    Query,
-    check_bare,
-    identify,
-    networks_of,
-    read_queries,
-    session_input,
-)
+from proxy.sandbox.hasura import CLAIMS, Caller, HasuraError, Query, check_bare, identify, read_queries, session_input
 from proxy.sandbox.playground import play
 from proxy.sandbox.sessions import Sessions
 from proxy.sandbox.siwe import Expected, judge
@@ -168,7 +158,7 @@ class Defactor(Emulator):
         if caller.role == "guest" or name in (LOGIN, FORBIDDEN_MUTATION):
             raise HasuraError("validation-failed", f"field '{name}' not found in type: 'mutation_root'")
         if name == "v1UpdateAccount":
-            return {"res": {"updatedIn": networks_of(query)}, "success": True}
+            return {"res": {"updatedIn": query.networks()}, "success": True}
         return {"res": {"role": caller.role, "session": caller.session}, "success": True}
 
     def _session(self, begin: Callable[[Query], tuple[str, str]], query: Query) -> dict[str, Any]:

@@ -47,6 +47,13 @@ class Query:
     operation: Operation
     variables: dict[str, Any]
 
+    def networks(self) -> list[object]:
+        """What an account update names; raises HasuraError, as for any input that is not of the schema's type."""
+        match self.variables:
+            case {"account": {"data": {"networks": [*networks]}}}:
+                return networks
+        raise HasuraError("validation-failed", "expected a value of type 'UpdateAccountInput!' for 'account'")
+
 
 def identify(received: Received, tokens: AccessTokens, admin_secret: str) -> Caller:
     """Who is asking; raises HasuraError. An admin secret comes before all else, a Cookie before the token."""
@@ -148,11 +155,3 @@ def session_input(query: Query, names: set[str]) -> dict[str, str]:
     if not all(isinstance(value, str) for value in given.values()):
         raise HasuraError("validation-failed", "a member of session is not a String")
     return given
-
-
-def networks_of(query: Query) -> list[object]:
-    """The networks of an account update. Raises HasuraError, as for any input that is not of the schema's type."""
-    match query.variables:
-        case {"account": {"data": {"networks": [*networks]}}}:
-            return networks
-    raise HasuraError("validation-failed", "expected a value of type 'UpdateAccountInput!' for 'account'")
