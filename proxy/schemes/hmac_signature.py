@@ -33,6 +33,7 @@ from proxy.schemes.signing_scope import (
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
+    Moments,
     moment_scope,
     request_scope,
     target_scope,
@@ -102,6 +103,7 @@ class HmacSignature(AuthScheme):
         self._late_query = {name: t for name, t in self.query.items() if "signature" in t.names}
         self._names = self._used_names()
         self._keyed = DerivedKey(self.key, self._started)
+        self._moments = Moments()
         self._credential: Credential | None = None
 
     def bind(self, provider: ProviderContext) -> None:
@@ -143,7 +145,7 @@ class HmacSignature(AuthScheme):
     def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
         """The query to inject. Fills the scope with what the request, the moment and the signature are."""
         scope |= request_scope(request, self._names)
-        scope |= moment_scope(self._provider.clock, self._names)
+        scope |= moment_scope(self._moments.of(request, self._provider.clock.wall()), self._names)
         query = rendered(self._signed_query, scope)
         scope |= target_scope(request, query)
         digest = self._keyed.current().copy()

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from proxy.clock import Clock
 from proxy.schemes.base import OutboundRequest
 from proxy.target import add_parameters
 from proxy.template import Value
@@ -17,6 +16,37 @@ MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "nonce"
 # These hold the injected query parameters, so that a query parameter cannot hold them.
 TARGET_PLACES = frozenset({"url", "target", "query"})
 BODY_PLACES = frozenset({"body"})
+
+# So far ahead of the clock a moment may be at the most, in milliseconds: equal requests that keep coming faster
+# than one a millisecond must not drift out of the vendor's window.
+FURTHEST_AHEAD = 1000
+MOST_REMEMBERED = 4096
+
+
+class Moments:
+    """Gives equal requests different milliseconds.
+
+    Vendors that look for replays know a request by its timestamp and signature. Two callers may well ask the same
+    thing within a millisecond, and a second attempt may follow the first as fast; each is a request of its own.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}
+        self._latest = 0
+
+    def of(self, request: OutboundRequest, wall: float) -> float:
+        """Seconds since the epoch: `wall`, or a little later if an equal request already has that millisecond."""
+        now = round(wall * 1000)
+        if now > self._latest or len(self._last) >= MOST_REMEMBERED:
+            self._last.clear()
+            self._latest = now
+        # Two requests with one hash cost the second of them a millisecond, and nothing else.
+        key = hash((request.method, request.target, request.body))
+        last = self._last.get(key, 0)
+        moment = last + 1 if now <= last < now + FURTHEST_AHEAD else now
+        self._last[key] = moment
+        self._latest = max(self._latest, moment)
+        return wall if moment == now else moment / 1000
 
 
 def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, Value]:
@@ -37,9 +67,8 @@ def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, V
     return scope
 
 
-def moment_scope(clock: Clock, names: frozenset[str]) -> dict[str, Value]:
-    """One moment in every usual form, and a number used once; `names` are those that are used."""
-    wall = clock.wall()
+def moment_scope(wall: float, names: frozenset[str]) -> dict[str, Value]:
+    """One moment, in seconds since the epoch, in every usual form, and a number used once; `names` are those used."""
     scope: dict[str, Value] = {"timestamp": str(int(wall)), "timestamp_ms": str(round(wall * 1000))}
     if "timestamp_iso" in names:
         scope["timestamp_iso"] = iso_timestamp(wall)

@@ -57,11 +57,10 @@ class Credential:
 
     def ready(self) -> Token | None:
         """The live token, at once; None if it takes a fetch. One that is due is renewed behind the caller's back."""
-        token = self._live_token()
-        if token is None:
+        token, phase_now = self._looked_up()
+        if token is None or phase_now is Phase.EXPIRED:
             return None
-        clock = self._around.clock
-        if phase(token, clock.now(), clock.wall()) is Phase.DUE and self._may_renew_ahead():
+        if phase_now is Phase.DUE and self._may_renew_ahead():
             if self.policy.single_live:
                 return None
             self._fetch()
@@ -144,12 +143,18 @@ class Credential:
 
     # --- Fetching ---------------------------------------------------------------------------------------
 
-    def _live_token(self) -> Token | None:
-        token = self._around.live.get(self.key)
+    def _looked_up(self) -> tuple[Token | None, Phase]:
+        try:
+            # Faster than get(), which looks the key up twice.
+            token = self._around.live[self.key]
+        except KeyError:
+            return None, Phase.EXPIRED
         clock = self._around.clock
-        if token is None or phase(token, clock.now(), clock.wall()) is Phase.EXPIRED:
-            return None
-        return token
+        return token, phase(token, clock.now(), clock.wall())
+
+    def _live_token(self) -> Token | None:
+        token, phase_now = self._looked_up()
+        return None if phase_now is Phase.EXPIRED else token
 
     def _may_renew_ahead(self) -> bool:
         now = self._around.clock.now()

@@ -67,10 +67,17 @@ class LoginClient(Protocol):
         ...
 
 
-async def log_in(client: LoginClient, call: LoginCall, fields: TokenFields, policy: TokenPolicy, clock: Clock) -> Grant:
+async def log_in(
+    client: LoginClient,
+    call: LoginCall,
+    fields: TokenFields,
+    policy: TokenPolicy,
+    clock: Clock,
+    seconds: float = LONGEST_LOGIN,
+) -> Grant:
     """Send one login and read its answer. Raises LoginFailure."""
     try:
-        async with asyncio.timeout(LONGEST_LOGIN):
+        async with asyncio.timeout(seconds):
             answer = await client.send(call)
     except UpstreamError as error:
         raise LoginUnavailable(error.code, is_lost=not isinstance(error, _NEVER_SENT)) from None

@@ -100,7 +100,7 @@ MALFORMED: list[bytes] = [
 ]
 
 
-@pytest.mark.parametrize("body", MALFORMED, ids=[body[:40] for body in MALFORMED])
+@pytest.mark.parametrize("body", MALFORMED, ids=[repr(body[:40]) for body in MALFORMED])
 def test_a_malformed_answer_is_trouble_that_may_pass(body: bytes) -> None:
     with pytest.raises(LoginMalformed):
         read(body)
@@ -158,7 +158,8 @@ def test_success_in_its_usual_spellings(success: Any) -> None:
 
 def test_a_refresh_token_that_cannot_be_one_counts_as_none() -> None:
     assert read({"access_token": "t", "refresh_token": "r"}).refresh_token is not None
-    for odd in (None, "", 5, "a b", "null", {}):
+    odds: list[Any] = [None, "", 5, "a b", "null", {}]
+    for odd in odds:
         assert read({"access_token": "t", "refresh_token": odd}).refresh_token is None
 
 
@@ -349,6 +350,18 @@ async def test_whether_the_request_may_have_been_carried_out(error: Exception, i
     assert failure.value.is_lost is is_lost
     assert failure.value.__cause__ is None
     assert "CANARY" not in repr(failure.value) + repr(call) + str(call)
+
+
+async def test_an_answer_that_never_ends_is_given_up() -> None:
+    class Silent:
+        async def send(self, call: LoginCall) -> LoginAnswer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    call = LoginCall("POST", "https://a.example/", (), b"")
+    with pytest.raises(LoginUnavailable) as failure:
+        await log_in(Silent(), call, FIELDS, TokenPolicy(), FakeClock(), seconds=0.001)
+    assert (failure.value.cause, failure.value.is_lost) == ("timeout", True)
 
 
 def test_every_upstream_error_is_either_lost_or_never_sent() -> None:

@@ -55,19 +55,21 @@ async def sent(scheme: Jwt) -> str:
 
 def payload(token: str) -> dict[str, Any]:
     part = token.split(".")[1]
-    return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    decoded: dict[str, Any] = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return decoded
 
 
 @cache
 def private_key(kind: str) -> Any:
     if kind == "rsa":
         return rsa.generate_private_key(65537, 2048)
-    curves = {"256": ec.SECP256R1, "384": ec.SECP384R1, "512": ec.SECP521R1, "256k": ec.SECP256K1}
+    curves: dict[str, Any] = {"256": ec.SECP256R1, "384": ec.SECP384R1, "512": ec.SECP521R1, "256k": ec.SECP256K1}
     return ec.generate_private_key(curves[kind]()) if kind in curves else ed25519.Ed25519PrivateKey.generate()
 
 
 def pem(kind: str) -> str:
-    return private_key(kind).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    encoded: bytes = private_key(kind).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return encoded.decode()
 
 
 async def test_the_vendors_token_is_reproduced_byte_for_byte() -> None:
@@ -149,9 +151,10 @@ def test_a_public_or_an_encrypted_key_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["rsa", "256"])
 def test_a_key_file_is_no_shared_secret(kind: str) -> None:
     encoded = b64encode(pem(kind).encode()).decode()
-    for config in ({"key": Secret(pem(kind))}, {"key": Secret(encoded), "key_encoding": "base64"}):
+    configs: list[dict[str, Any]] = [{"key": Secret(pem(kind))}, {"key": Secret(encoded), "key_encoding": "base64"}]
+    for config in configs:
         with pytest.raises(ValueError, match="a key file, not a shared secret"):
-            Jwt(**config)  # type: ignore[arg-type]
+            Jwt(**config)
 
 
 async def test_one_token_serves_for_its_lifetime_and_no_longer() -> None:

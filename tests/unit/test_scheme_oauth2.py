@@ -164,11 +164,13 @@ async def test_another_scope_is_another_credential() -> None:
     clock = FakeClock()
     tokens = TokenCache(clock, random=SteadyRandom())
     endpoint = LoginEndpoint(port=1)
-    schemes = [client(endpoint), client(endpoint, scope="read"), client(endpoint, scope="read")]
+    post = client(endpoint, client_authentication="post")
+    schemes = [client(endpoint), client(endpoint, scope="read"), client(endpoint, scope="read"), post]
     for scheme in schemes:
         scheme.bind(provider_context(clock=clock, tokens=tokens))
-    first, second, third = (scheme.credential for scheme in schemes)
+    first, second, third, fourth = (scheme.credential for scheme in schemes)
     assert first is not second
+    assert first is not fourth
     assert second is third
 
 

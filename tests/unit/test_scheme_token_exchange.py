@@ -297,6 +297,17 @@ async def test_two_hundred_rejections_of_one_token_cost_one_login() -> None:
     assert len(endpoint.received) == 2
 
 
+async def test_a_token_that_was_accepted_may_die_again() -> None:
+    async with login_endpoint(grant("t1"), grant("t2"), grant("t3")) as endpoint:
+        scheme = iofinnet(response=TokenFields())
+        scheme.bind(provider_context(endpoint.url))
+        assert scheme.rejected(AnswerHead(401), await scheme.authorize(REQUEST))
+        second = await scheme.authorize(REQUEST)
+        assert not scheme.rejected(AnswerHead(200), second)
+        assert scheme.rejected(AnswerHead(401), second)
+        assert await bearer(scheme) == "t3"
+
+
 async def test_a_vendor_that_rejects_everything_is_asked_for_two_tokens_and_then_left_alone() -> None:
     async with login_endpoint(grant("t1"), grant("t2"), grant("t3"), grant("t4")) as endpoint:
         clock = FakeClock()

@@ -15,6 +15,7 @@ from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.credential import Credential
 from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginRefused, LoginUnavailable
+from proxy.tokens.renewal import Source
 from proxy.tokens.token import Grant, Token, TokenPolicy
 from tests.clock import FakeClock
 from tests.login_endpoint import SteadyRandom
@@ -492,6 +493,46 @@ async def test_a_lost_answer_costs_one_retry_and_then_one_login(losses: list[boo
     server.clock.advance(100)
     await credential.token()
     assert server.logins == logins
+
+
+async def test_a_spent_refresh_token_is_not_sent_again_even_if_the_login_gave_no_new_one() -> None:
+    server, credential = rotating()
+    sent: list[str] = []
+
+    async def refuse(token: Secret) -> Grant:
+        sent.append(token.reveal())
+        raise LoginRefused("refused", status=400)
+
+    async def login() -> Grant:
+        return Grant(Secret("t"), 100)
+
+    credential.reconfigure("acme", TokenPolicy(), Source(login, refuse))
+    for _ in range(3):
+        await credential.token()
+        server.clock.advance(100)
+    assert sent == ["r0"]
+
+
+async def test_a_lost_refresh_counts_as_spent_whatever_the_second_try_says() -> None:
+    server, credential = rotating()
+    outcomes: list[LoginFailure] = [
+        LoginUnavailable("timeout", is_lost=True),
+        LoginUnavailable("upstream_unreachable"),
+    ]
+    sent: list[str] = []
+
+    async def fail(token: Secret) -> Grant:
+        sent.append(token.reveal())
+        raise outcomes.pop(0)
+
+    async def login() -> Grant:
+        return Grant(Secret("t"), 100)
+
+    credential.reconfigure("acme", TokenPolicy(), Source(login, fail))
+    for _ in range(3):
+        await credential.token()
+        server.clock.advance(100)
+    assert sent == ["r0", "r0"]
 
 
 async def test_without_a_login_a_lost_refresh_token_is_tried_again_later() -> None:

@@ -46,6 +46,11 @@ def test_the_phases_of_a_life(age: float, expected: Phase) -> None:
     assert phase(token(100), 1000 + age, 5000 + age) is expected
 
 
+def test_a_wall_clock_set_back_does_not_lengthen_a_life() -> None:
+    assert phase(token(100), 1100, 5100 - 3600) is Phase.EXPIRED
+    assert phase(token(100), 1080, 5080 - 3600) is Phase.DUE
+
+
 def test_a_token_for_ever_is_always_fresh() -> None:
     assert phase(token(inf), 1e12, 1e12) is Phase.FRESH
 
