@@ -164,6 +164,7 @@ WRONG_CONFIGS = [
     WrongConfig("unknown scheme key", "did you mean `algorithm`", _auth(f"scheme: jwt\nkey: {{env: KEY}}\n▶algoritm: {CANARY}")),
     WrongConfig("unknown algorithm", "did you mean `HS256`", _auth(f"scheme: jwt\nkey: {{value: {CANARY}}}\nalgorithm: ▶HS265")),
     WrongConfig("literal in a static header", "{env: NAME}", _auth(f"scheme: static\nheaders: {{X-Key: ▶{CANARY}}}")),
+    WrongConfig("dots in a login path", "dot segment", _auth(f"scheme: token_exchange\nlogin: {{path: ▶/../{CANARY}}}")),
     WrongConfig("unknown place", "nothing is called {{tokn}}", _auth(f"scheme: jwt\nkey: {{value: {CANARY}}}\nheaders: {{X-Key: ▶'{{{{tokn}}}}'}}")),
     WrongConfig("malformed place", "must be followed by a name", _auth(f"scheme: jwt\nkey: {{env: KEY}}\nheaders: {{X-Key: ▶'{{{{ {CANARY}'}}")),
     WrongConfig("token URL by http", "https", _auth(f"scheme: oauth2_client_credentials\ntoken_url: ▶http://{CANARY}.test/t\nclient_id: i\nclient_secret: {{env: KEY}}")),

@@ -141,6 +141,8 @@ def test_http_only_to_this_machine_unless_allowed(path: Path) -> None:
     plain = one("allow_http: true").replace("https://a.test", "http://a.test")
     assert loaded(path, plain).providers["a"].allow_http
     assert "in the clear" in errors(path, plain.replace("true", "false"))[0]
+    (found,) = errors(path, plain.replace("allow_http", "https_only"))
+    assert found.endswith("use https://")
     assert "HTTPS-only" in errors(path, plain.replace("allow_http: true", "allow_http: true, https_only: true"))[0]
 
 
