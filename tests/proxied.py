@@ -78,7 +78,13 @@ async def proxied(
     hooks = {"response": [remember]}
     async with (
         httpx.AsyncClient(base_url=f"http://{app.address}", event_hooks=hooks, trust_env=False, timeout=20) as client,
-        httpx.AsyncClient(base_url=f"http://{app.admin_address}", trust_env=False, timeout=20) as admin,
+        # Without kept connections: the admin listener would wait for them when it stops.
+        httpx.AsyncClient(
+            base_url=f"http://{app.admin_address}",
+            trust_env=False,
+            timeout=20,
+            limits=httpx.Limits(max_connections=5, max_keepalive_connections=0),
+        ) as admin,
     ):
         try:
             yield Proxied(app, client, admin, log, seen)
