@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import ConfigDict
 
 from proxy.errors import CredentialRejected
+from proxy.schemes.requirements import require_field_names, require_known_places
 from proxy.target import canonical
 from proxy.template import Template, Value, variable_scope
 
@@ -31,23 +32,7 @@ if TYPE_CHECKING:
 
 CredentialUse = Literal["none", "static", "signed", "cached", "fetched"]
 
-_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# These frame or route the message; the gateway alone decides them.
-_NOT_FOR_SCHEMES = frozenset(
-    [
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,28 +188,3 @@ def rendered_fields(templates: Mapping[str, Template], scope: Mapping[str, Value
 def masked(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
     """As `rendered`, with *** for every secret."""
     return tuple([(name, template.masked(scope)) for name, template in templates.items()])
-
-
-def require_known_places(where: str, used: Iterable[str], known: Collection[str]) -> None:
-    """Raise ValueError if a template uses a place that nothing fills in.
-
-    `header.<name>` among the known ones stands for every name behind the dot.
-    """
-    for name in sorted(used):
-        if name in known or (name.startswith("header.") and "header.<name>" in known):
-            continue
-        listing = ", ".join(sorted(known)) or "none"
-        raise ValueError(f"{where}: nothing is called {{{{{name}}}}} here; known places: {listing}")
-
-
-def require_field_names(where: str, names: Iterable[str]) -> None:
-    """Raise ValueError for what is no header field name, is not a scheme's to set, or comes twice."""
-    seen = set()
-    for name in names:
-        if not _FIELD_NAME.fullmatch(name):
-            raise ValueError(f"{where}: not the name of a header field: {name!r}")
-        if canonical(name) in _NOT_FOR_SCHEMES:
-            raise ValueError(f"{where}.{name}: this field belongs to the proxy")
-        if canonical(name) in seen:
-            raise ValueError(f"{where}.{name}: given twice, in another spelling")
-        seen.add(canonical(name))

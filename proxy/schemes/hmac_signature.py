@@ -25,9 +25,9 @@ from proxy.schemes.base import (
     masked,
     rendered,
     rendered_fields,
-    require_known_places,
 )
 from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
+from proxy.schemes.requirements import require_known_places
 from proxy.schemes.signing_scope import (
     BODY_PLACES,
     MOMENT_PLACES,

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from proxy.clock import Clock
 from proxy.duration import Lifetime
-from proxy.schemes.base import Injection, OutboundRequest, ProviderContext, require_known_places
+from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
 from proxy.schemes.jws import Algorithm, Signer
+from proxy.schemes.requirements import require_known_places
 from proxy.schemes.token_bearing import TokenScheme
 from proxy.secret import Secret
 from proxy.template import JsonTemplate

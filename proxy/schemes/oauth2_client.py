@@ -10,8 +10,9 @@ from typing import Literal
 from urllib.parse import quote_plus
 from uuid import uuid4
 
-from proxy.schemes.base import OutboundRequest, ProviderContext, require_known_places
+from proxy.schemes.base import OutboundRequest, ProviderContext
 from proxy.schemes.jws import Algorithm, Signer
+from proxy.schemes.requirements import require_known_places
 from proxy.schemes.token_bearing import RenewableTokenScheme
 from proxy.secret import Secret
 from proxy.template import Template

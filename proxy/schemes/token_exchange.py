@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
-from proxy.schemes.base import Injection, OutboundRequest, ProviderContext, require_known_places
+from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
 from proxy.schemes.guest import is_guest_query
+from proxy.schemes.requirements import require_known_places
 from proxy.schemes.siwe import PLACES as SIWE_PLACES
 from proxy.schemes.siwe import SiweSettings, sign_in
 from proxy.schemes.token_bearing import RenewableTokenScheme
