@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import socket
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from proxy.cli import cli
 from tests.process import run, running
 from tests.raw_upstream import RawUpstream
+from tests.wrong_configs import CANARY, WRONG_CONFIGS, WrongConfig
+from tests.wrong_configs import ENVIRON as CONFIG_ENVIRON
 
 SECRET = "CANARY-cli-5e1d-secret"
 
@@ -113,8 +119,6 @@ async def test_run_writes_one_json_line_a_request_and_no_query_body_or_credentia
         with running(
             "run", "-c", path, environ=ENVIRON, secrets=(SECRET, "CANARY-query-77", "CANARY-body-78")
         ) as proxy:
-            import asyncio
-
             address = await asyncio.to_thread(lambda: proxy.address)
             answer = await client.post(f"http://{address}/acme/x?q=CANARY-query-77", content="CANARY-body-78")
             assert answer.status_code == 200
@@ -127,8 +131,6 @@ async def test_run_writes_one_json_line_a_request_and_no_query_body_or_credentia
 
 
 async def test_sighup_takes_the_new_configuration_and_keeps_the_old_one_when_the_new_is_wrong(tmp_path: Path) -> None:
-    import asyncio
-
     async with RawUpstream() as vendor, httpx.AsyncClient(trust_env=False) as client:
         path = write(tmp_path, config(vendor.url))
         with running("run", "-c", path, environ=ENVIRON, secrets=(SECRET,)) as proxy:
@@ -213,3 +215,16 @@ def test_a_socket_file_serves_too_and_is_gone_afterwards(tmp_path: Path) -> None
         with httpx.Client(transport=transport, base_url="http://localhost") as client:
             assert client.get("/none").status_code == 404
     assert not socket_path.exists()
+
+
+@pytest.mark.parametrize("wrong", WRONG_CONFIGS, ids=lambda wrong: wrong.name)
+def test_run_and_check_end_with_78_at_the_place_of_each_mistake(wrong: WrongConfig, tmp_path: Path) -> None:
+    path = write(tmp_path, wrong.text)
+    environ = {**CONFIG_ENVIRON, "PATH": os.environ["PATH"]}
+    for command in ("check", "run"):
+        done = CliRunner().invoke(cli, [command, "-c", path], env=environ)
+        assert done.exit_code == 78
+        assert f"{path}:{wrong.line}:{wrong.column}: " in done.output
+        assert wrong.fragment in done.output
+        assert CANARY not in done.output
+        assert "Traceback" not in done.output
