@@ -10,6 +10,8 @@ from typing import Any
 
 from proxy.sandbox.wire import Received, Refused
 
+DEEPEST = 200
+
 
 def same_text(given: str, right: str) -> bool:
     """Are they equal? In constant time, for any text."""
@@ -53,7 +55,7 @@ def json_object(received: Received, members: Mapping[str, type] | None = None) -
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Refused(400, "Content-Type is not application/json")
     try:
-        value = json.loads(received.body.decode("utf-8"), object_pairs_hook=without_duplicates)
+        value = json.loads(shallow(received.body.decode("utf-8")), object_pairs_hook=without_duplicates)
     except ValueError as error:
         raise Refused(400, "the body is not JSON in UTF-8") from error
     if not isinstance(value, dict):
@@ -63,6 +65,20 @@ def json_object(received: Received, members: Mapping[str, type] | None = None) -
     if members is not None and any(type(value[name]) is not kind for name, kind in members.items()):
         raise Refused(400, "a member of the body has the wrong type")
     return value
+
+
+def shallow(text: str) -> str:
+    """The JSON itself; raises ValueError if it nests deeper than parsers are sure to bear.
+
+    Python's parser recurses in C, and a package below eth-account raises the limit that would stop it in time.
+    """
+    depth = 0
+    if text.count("[") + text.count("{") > DEEPEST:
+        for bracket in re.findall(r"[\[\]{}]", re.sub(r'"(?:[^"\\]++|\\.)*+"', "", text, flags=re.DOTALL)):
+            depth += 1 if bracket in "[{" else -1
+            if depth > DEEPEST:
+                raise ValueError("nested too deeply")
+    return text
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

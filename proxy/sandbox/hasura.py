@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 import jwt
 
-from proxy.sandbox.checks import json_object
+from proxy.sandbox.checks import json_object, shallow
 from proxy.sandbox.grants import AccessTokens
 from proxy.sandbox.graphql import NotGraphql, Operation, read_operations
 from proxy.sandbox.wire import Received, Refused
@@ -106,14 +106,14 @@ def read_queries(received: Received) -> tuple[list[Query], bool]:
 
 def _payload(received: Received) -> Any:
     if received.method != "GET":
-        return json.loads(received.body.decode("utf-8"))
+        return json.loads(shallow(received.body.decode("utf-8")))
     names = ("query", "operationName", "variables")
     given = {name: received.parameters(name) for name in names}
     payload: dict[str, Any] = {
         name: unquote_plus(values[0].decode("latin-1"), errors="strict") for name, values in given.items() if values
     }
     if "variables" in payload:
-        payload["variables"] = json.loads(payload["variables"])
+        payload["variables"] = json.loads(shallow(payload["variables"]))
     return payload
 
 
