@@ -18,6 +18,8 @@ _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN_IN_PATH = re.compile(r"%(?:25)*(?:00|0a|0d|5c)|%(?:25)+(?:2e|2f)", re.IGNORECASE)
 _ENCODED_SLASH = re.compile(r"%(?:25)*2f", re.IGNORECASE)
 _DECODING_ROUNDS = 3
+_DOTS = frozenset({".", ".."})
+_SEPARATORS = re.compile("[/;]")
 
 
 def check_target(target: str, *, encoded_slashes: bool = False) -> None:
@@ -52,11 +54,9 @@ def provider_target(target: str, prefix: str, base_path: str) -> str:
 
 
 def _check_segments(path: str) -> None:
-    for segment in path.split("/"):
-        decoded = segment
-        for _ in range(_DECODING_ROUNDS):
-            if decoded.partition(";")[0] in (".", ".."):
-                raise BadTarget
-            decoded = unquote(decoded)
-        if any(part.partition(";")[0] in (".", "..") for part in decoded.split("/")):
+    decoded = path
+    for _ in range(_DECODING_ROUNDS + 1):
+        # Some servers cut a segment's parameters off before they resolve it: `..;x` is `..` to them.
+        if not _DOTS.isdisjoint(_SEPARATORS.split(decoded)):
             raise BadTarget
+        decoded = unquote(decoded)
