@@ -140,6 +140,8 @@ class App:
 
     def _assemble(self, settings: Settings) -> Assembly:
         assembly = assemble(settings, self.clock, self.tokens)
+        for name in assembly.providers:
+            self.metrics.provider(name)
         for route in assembly.routes:
             self._ledger.expect(route)
         return assembly

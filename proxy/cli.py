@@ -14,7 +14,7 @@ import click
 from proxy import __version__
 from proxy.app import App
 from proxy.assembly import assemble
-from proxy.clock import SystemClock
+from proxy.clock import StoppedClock
 from proxy.config.json_schema import json_schema
 from proxy.config.load import load
 from proxy.config.models import Settings
@@ -125,7 +125,7 @@ def explain(config: str | None, method: str, path: str, headers: tuple[str, ...]
     content = Path(body[1:]).read_bytes() if body.startswith("@") else body.encode()
 
     async def lines() -> list[tuple[str, str]]:
-        clock = SystemClock()
+        clock = StoppedClock()  # So that every line speaks of one moment.
         assembly = assemble(settings, clock, TokenCache(clock))
         return await explanation(assembly, method.upper(), path, tuple(map(raw_header, headers)), content)
 

@@ -29,3 +29,17 @@ class SystemClock:
 
     def wall(self) -> float:
         return time.time()
+
+
+class StoppedClock:
+    """Shows the moment at which it was made, for ever."""
+
+    def __init__(self) -> None:
+        running = SystemClock()
+        self._now, self._wall = running.now(), running.wall()
+
+    def now(self) -> float:
+        return self._now
+
+    def wall(self) -> float:
+        return self._wall

@@ -11,8 +11,8 @@ from proxy.gateway.headers import RawHeaders
 from proxy.gateway.outbound import outbound_request, request_head
 from proxy.gateway.route import Route
 from proxy.gateway.target import check_target
-from proxy.schemes import scheme_name
 from proxy.schemes.base import Injection, OutboundRequest
+from proxy.schemes.registry import scheme_name
 
 
 async def explanation(

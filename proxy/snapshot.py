@@ -6,7 +6,7 @@ from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot
 from proxy.assembly import Assembly
 from proxy.clock import Clock
 from proxy.config.models import ProviderSettings
-from proxy.schemes import scheme_name
+from proxy.schemes.registry import scheme_name
 from proxy.tokens.credential import Credential
 
 

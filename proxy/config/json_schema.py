@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from proxy.config.models import ProviderKeys, RouteSettings, ServerSettings, TokenStoreSettings
 from proxy.config.presets import Parameter, Preset, presets
 from proxy.duration import Lifetime, Seconds
-from proxy.schemes import SCHEMES
+from proxy.schemes.registry import SCHEMES
 from proxy.secret import Secret
 
 Schema = dict[str, Any]

@@ -16,8 +16,8 @@ from proxy.config.sources import Sources
 from proxy.config.texts import Interpolated
 from proxy.config.transport import check_transport
 from proxy.config.wording import known_keys
-from proxy.schemes import SCHEMES
 from proxy.schemes.base import AuthScheme
+from proxy.schemes.registry import SCHEMES
 from proxy.secret import Secret
 from proxy.tokens.token import TokenPolicy
 

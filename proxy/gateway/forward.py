@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.errors import CredentialError
 from proxy.gateway.body import CallerBody
@@ -20,9 +20,9 @@ class Inbound:
     """A caller's request after the guard: `target` is checked, `headers` are raw."""
 
     method: str
-    target: str
-    headers: RawHeaders
-    body: CallerBody
+    target: str = field(repr=False)
+    headers: RawHeaders = field(repr=False)
+    body: CallerBody = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,9 @@ class OutboundRequest:
 
     method: str
     origin: str
-    target: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    body: bytes | None = b""
+    target: str = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
         """The first field value of this name, or None."""
@@ -59,8 +59,8 @@ class OutboundRequest:
 class Injection:
     """What to add to one request. `generation` numbers the token in it; `use` is for the log."""
 
-    headers: tuple[tuple[str, str], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     generation: int | None = None
     use: CredentialUse = "none"
 
@@ -73,8 +73,8 @@ class AnswerHead:
     """
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    body: bytes | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

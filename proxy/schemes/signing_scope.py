@@ -21,6 +21,7 @@ BODY_PLACES = frozenset({"body"})
 # than one a millisecond must not drift out of the vendor's window.
 FURTHEST_AHEAD = 1000
 MOST_REMEMBERED = 4096
+_GLANCE = 256
 
 
 class Moments:
@@ -40,8 +41,9 @@ class Moments:
         if now > self._latest or len(self._last) >= MOST_REMEMBERED:
             self._last.clear()
             self._latest = now
-        # Two requests with one hash cost the second of them a millisecond, and nothing else.
-        key = hash((request.method, request.target, request.body))
+        # Requests taken for equal that are not cost the later one a millisecond, so a look at the body will do.
+        body = request.body or b""
+        key = hash((request.method, request.target, len(body), body[:_GLANCE]))
         last = self._last.get(key, 0)
         moment = last + 1 if now <= last < now + FURTHEST_AHEAD else now
         self._last[key] = moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp.streams import StreamReader
@@ -27,8 +27,8 @@ class WireRequest:
     """
 
     method: str
-    head: bytes
-    body: bytes | AsyncIterator[bytes]
+    head: bytes = field(repr=False)
+    body: bytes | AsyncIterator[bytes] = field(repr=False)
 
 
 class Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.errors import UpstreamProtocolError, UpstreamTimeout
 from proxy.upstream.exchange import RawHeaders, WireRequest, exchange_over
@@ -18,8 +18,8 @@ _LIMIT = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class WholeAnswer:
     status: int
-    headers: RawHeaders
-    body: bytes
+    headers: RawHeaders = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 async def fetch_once(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from proxy.config import ConfigError, RouteSettings, ServerSettings, TokenStoreSettings, load, presets
 from proxy.config.models import ProviderKeys
 from proxy.config.wording import known_keys
-from proxy.schemes import SCHEMES
+from proxy.schemes.registry import SCHEMES
 
 PATH = Path(__file__).parents[2] / "config.example.yaml"
 TEXT = PATH.read_text()

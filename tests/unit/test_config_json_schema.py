@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from proxy.config import json_schema, presets
-from proxy.schemes import SCHEMES
+from proxy.schemes.registry import SCHEMES
 
 EXAMPLE = yaml.safe_load((Path(__file__).parents[2] / "config.example.yaml").read_text())
 # The example of the documentation, with each shape that it shows.

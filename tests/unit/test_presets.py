@@ -17,9 +17,9 @@ from proxy.config.presets import read_preset
 from proxy.config.problems import Report
 from proxy.config.sources import Sources
 from proxy.config.yaml12 import compose
-from proxy.schemes import SCHEMES
 from proxy.schemes.hmac_signature import HmacSignature
 from proxy.schemes.jwt import Jwt
+from proxy.schemes.registry import SCHEMES
 from proxy.schemes.static import Static
 from proxy.schemes.token_exchange import TokenExchange
 from proxy.secret import Secret

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from proxy.schemes import SCHEMES
 from proxy.schemes.base import AuthScheme
+from proxy.schemes.registry import SCHEMES
 from tests.login_endpoint import Sources
 
 CANARY = "CANARY-config-5f1e9d"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from proxy.schemes import SCHEMES
 from proxy.schemes.base import AnswerHead, AuthScheme, Injection, OutboundRequest
+from proxy.schemes.registry import SCHEMES
 from proxy.target import canonical
 from tests.login_endpoint import LoginEndpoint, Sources, grant, login_endpoint, provider_context
 
