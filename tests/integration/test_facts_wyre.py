@@ -20,6 +20,8 @@ import pytest
 
 from proxy.sandbox import Wyre
 from proxy.sandbox.wire import Received
+from proxy.schemes.base import OutboundRequest
+from proxy.schemes.signing_scope import Moments
 from tests.clock import FakeClock
 from tests.proxied import Proxied, proxied
 from tests.raw_upstream import OK, RawUpstream, read_body
@@ -407,6 +409,17 @@ async def test_equal_requests_at_the_same_millisecond_are_not_replays_of_each_ot
     assert len({received.target for received in vendor.requests}) == 30
 
 
+def test_timestamps_never_run_more_than_a_second_ahead_of_the_clock() -> None:
+    """However many equal requests come at once: a vendor's window is narrower than a load test is long."""
+    moments, request = Moments(), OutboundRequest("GET", "https://api.example.com", "/v3/rates")
+    given = [moments.of(request, 1_700_000_000.0) for _ in range(3000)]
+    assert len(set(given)) == 1001
+    assert max(given) == 1_700_000_001.0
+    other = OutboundRequest("GET", "https://api.example.com", "/v3/rates?a=1")
+    assert moments.of(other, 1_700_000_000.0004) == 1_700_000_000.0004
+    assert moments.of(request, 1_700_000_060.0) == 1_700_000_060.0
+
+
 async def test_401_is_passed_on_and_never_means_that_something_expired() -> None:
     vendor = wyre()
     async with behind(vendor) as proxy:
@@ -445,7 +458,9 @@ def random_target(source: random.Random) -> str:
         )
 
     segments = ["s" + text(SAFE, PATH_ESCAPES, 12) for _ in range(source.randrange(1, 5))]
-    path = "/" + "/".join(["v3", *segments]) + source.choice(["", "/"])
+    # A dot beside a semicolon could be a dot segment to some server, and is refused.
+    path = re.sub(r"(;|%3b)(?=\.)|\.(?=;|%3b)", "-", "/".join(["/v3", *segments]), flags=re.IGNORECASE)
+    path += source.choice(["", "/"])
     if source.random() < 0.2:
         return path
     alphabet = SAFE.replace("&", "").replace("=", "").replace(";", "") + '/?"<>[]{}|^`'
@@ -501,10 +516,12 @@ async def test_two_thousand_random_requests_are_each_accepted_by_two_independent
 
     async with behind(vendor) as proxy:
         connections = [await Connection.to(proxy.app.address) for _ in range(8)]
-        async with asyncio.timeout(60):
-            await asyncio.gather(*(send_all(each, wanted[at::8]) for at, each in enumerate(connections)))
-        for connection in connections:
-            connection.writer.close()
+        try:
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(send_all(each, wanted[at::8]) for at, each in enumerate(connections)))
+        finally:
+            for connection in connections:
+                connection.writer.close()
     assert len(vendor.requests) == 2000
     for received in vendor.requests:
         check_signed(vendor, received)
