@@ -1,6 +1,7 @@
 # make demo   the vendors' emulators and the proxy before them
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
+# make bench  CPU per request beside nginx, haproxy and naive aiohttp; needs wrk and nginx
 #
 # Each makes its own virtualenv where there is none. Another Python: make test PYTHON=python3.13
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -26,6 +27,9 @@ check: $(VENV)/.develops
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_house.py tests/unit/test_ground.py
+
+bench: $(VENV)/.develops
+	$(BIN)/python -m bench
 
 format: $(VENV)/.develops
 	$(BIN)/ruff check --fix .
