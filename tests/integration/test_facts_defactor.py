@@ -232,6 +232,20 @@ async def test_a_restore_whose_answer_is_lost_after_it_was_carried_out_costs_one
     assert vendor.logins == 2
 
 
+async def test_a_lost_restore_whose_retry_fails_in_any_way_is_followed_by_a_sign_in() -> None:
+    """The first may have spent the token, so that it is not kept for later."""
+    clock = FakeClock()
+    vendor = defactor(clock, token_lifetime=100)
+    async with behind(vendor, clock=clock) as proxy:
+        assert role(await mutate(proxy)) == "user"
+        clock.advance(101)
+        vendor.fail_next(after=True, status=None, where="login")
+        vendor.fail_next(status=429, where="login")
+        assert role(await mutate(proxy)) == "user"
+    assert [is_restore(login) for login in vendor.login_requests] == [False, True, True, False]
+    assert (vendor.logins, vendor.sessions.reuses) == (2, 0)
+
+
 async def test_a_restore_that_was_lost_on_its_way_succeeds_at_the_second_try() -> None:
     clock = FakeClock()
     vendor = defactor(clock, token_lifetime=100)
