@@ -32,7 +32,8 @@ _log = logging.getLogger("authproxy.admin")
 _PLAIN = "text/plain; charset=utf-8"
 # Also bounds the time for a request's head; Prometheus opens a connection anew when it comes less often.
 _KEEP_ALIVE_SECONDS = 15.0
-_CLOSING_SECONDS = 1.0
+# Answers here are small and made at once; longer than this only idle connections are waited for.
+_CLOSING_SECONDS = 0.1
 
 
 class AdminServer:
