@@ -140,7 +140,7 @@ class CredentialUnavailable(CredentialError):
     status = 503
     code = "credential_unavailable"
     title = "No credential can be obtained at the moment. The provider's login endpoint did not give one."
-    proxy_status = "connection_terminated"
+    proxy_status = "destination_unavailable"
 
 
 class CredentialRejected(CredentialError):
@@ -148,7 +148,7 @@ class CredentialRejected(CredentialError):
 
     status = 502
     code = "credential_rejected"
-    title = "The provider refused the configured credential. Check the provider's secrets in the configuration."
+    title = "The provider's login endpoint refused. Check the provider's secrets and its login in the configuration."
     proxy_status = "http_upstream_error"
 
 

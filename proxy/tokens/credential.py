@@ -215,12 +215,12 @@ class Credential:
         self.failures += 1
         self._backoff = after_failure(self._backoff, failure, now, self._around.random())
         log.warning(
-            "provider %s: no new token: %s (%s, status %s); next attempt in %.1f s",
+            "provider %s: no new token: %s; %snext attempt in %.1f s",
             self.providers[0],
-            failure.outcome,
             failure.cause,
-            failure.status or "-",
+            "check its secrets and its login in the configuration; " if failure.outcome == "refused" else "",
             self._backoff.until - now,
+            extra={"outcome": failure.outcome, "status": failure.status},
         )
 
     def _trouble(self) -> CredentialError:

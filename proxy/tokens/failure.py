@@ -8,7 +8,7 @@ Outcome = Literal["ok", "refused", "unavailable", "malformed"]
 
 
 class LoginFailure(Exception):
-    """`cause` is one of our own fixed words, for the log. `retry_after` is the vendor's wish, in seconds.
+    """`cause` is in our own words, for the log and the status page. `retry_after` is the vendor's wish, in seconds.
 
     `is_lost` says that the request may have been carried out although no usable answer came, so that whatever
     it spent may be spent.

@@ -64,15 +64,15 @@ def read_grant(body: bytes, fields: TokenFields, policy: TokenPolicy, clock: Clo
     try:
         document = parse_document(body)
     except ValueError:
-        raise LoginMalformed("the answer is not JSON") from None
+        raise LoginMalformed("its login endpoint's answer is not JSON") from None
     success = first_value(document, fields.success)
     if success is not None and not _is_true(success):
-        raise LoginRefused("the answer says that it failed")
+        raise LoginRefused("its login endpoint's answer says that it failed")
     token = first_value(document, fields.token)
     if token is None:
         raise _failure_of(document)
     if not is_usable_token(token):
-        raise LoginMalformed("the token in the answer cannot be one")
+        raise LoginMalformed("what its login endpoint's answer has for a token cannot be one")
     refresh_token = first_value(document, fields.refresh_token)
     return Grant(
         token=Secret(token, "login"),
@@ -100,9 +100,9 @@ def _failure_of(document: Any) -> Exception:
     if first_value(document, "errors.0") is not None:
         code = first_value(document, ["errors.0.extensions.code"])
         if isinstance(code, str) and code.lower() in _SERVER_FAULTS:
-            return LoginUnavailable("the server says that it failed", is_lost=True)
-        return LoginRefused("the answer holds errors and no token")
+            return LoginUnavailable("its login endpoint says that it failed", is_lost=True)
+        return LoginRefused("its login endpoint's answer holds errors and no token")
     error = first_value(document, "error")
     if isinstance(error, str) and error in _REFUSALS:
-        return LoginRefused("the answer holds an OAuth error")
-    return LoginMalformed("the answer holds no token")
+        return LoginRefused("its login endpoint's answer holds an OAuth error")
+    return LoginMalformed("its login endpoint's answer holds no token where `response` says")

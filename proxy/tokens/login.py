@@ -80,9 +80,9 @@ async def log_in(
         async with asyncio.timeout(seconds):
             answer = await client.send(call)
     except UpstreamError as error:
-        raise LoginUnavailable(error.code, is_lost=not isinstance(error, _NEVER_SENT)) from None
+        raise LoginUnavailable(_no_answer(error.code), is_lost=not isinstance(error, _NEVER_SENT)) from None
     except TimeoutError:
-        raise LoginUnavailable("timeout", is_lost=True) from None
+        raise LoginUnavailable(_no_answer("timeout"), is_lost=True) from None
     return grant_from(answer, fields, policy, clock)
 
 
@@ -93,7 +93,7 @@ def grant_from(answer: LoginAnswer, fields: TokenFields, policy: TokenPolicy, cl
     media_type = (answer.header("content-type") or "application/json").partition(";")[0].strip().lower()
     try:
         if not _JSON_TYPE.fullmatch(media_type):
-            raise LoginMalformed("the answer is not of a JSON type")
+            raise LoginMalformed("its login endpoint's answer is not of a JSON type")
         return read_grant(answer.body, fields, policy, clock)
     except LoginFailure as failure:
         failure.status = answer.status
@@ -116,9 +116,14 @@ def retry_after_seconds(text: str | None, wall: float) -> float | None:
 
 def _failure_of(answer: LoginAnswer, wall: float) -> LoginFailure:
     status = answer.status
+    cause = f"{status} from its login endpoint"
     if 400 <= status < 500 and status not in _TRANSIENT_STATUSES:
-        return LoginRefused("refused", status=status)
+        return LoginRefused(cause, status=status)
     if 300 <= status < 400:
-        return LoginMalformed("redirected", status=status)
+        return LoginMalformed(f"{cause}, and redirects are not followed", status=status)
     wish = retry_after_seconds(answer.header("retry-after"), wall) if status == 429 else None
-    return LoginUnavailable("status", status=status, retry_after=wish)
+    return LoginUnavailable(cause, status=status, retry_after=wish)
+
+
+def _no_answer(code: str) -> str:
+    return f"no answer from its login endpoint ({code})"

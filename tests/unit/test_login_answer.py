@@ -270,6 +270,21 @@ def test_whose_fault_a_status_is(status: int, kind: type[LoginFailure]) -> None:
     assert failure.status == status
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "cause"),
+    [
+        (401, b"{}", "401 from its login endpoint"),
+        (404, b"{}", "404 from its login endpoint"),
+        (503, b"{}", "503 from its login endpoint"),
+        (302, b"{}", "302 from its login endpoint, and redirects are not followed"),
+        (200, b"{}", "its login endpoint's answer holds no token where `response` says"),
+        (200, b"CANARY", "its login endpoint's answer is not JSON"),
+    ],
+)
+def test_the_cause_says_where_it_failed_and_of_what(status: int, body: bytes, cause: str) -> None:
+    assert judged(status, body).cause == cause
+
+
 def test_a_token_in_an_error_answer_is_not_taken() -> None:
     assert isinstance(judged(401, b'{"access_token":"t"}'), LoginRefused)
 
@@ -361,7 +376,7 @@ async def test_an_answer_that_never_ends_is_given_up() -> None:
     call = LoginCall("POST", "https://a.example/", (), b"")
     with pytest.raises(LoginUnavailable) as failure:
         await log_in(Silent(), call, FIELDS, TokenPolicy(), FakeClock(), seconds=0.001)
-    assert (failure.value.cause, failure.value.is_lost) == ("timeout", True)
+    assert (failure.value.cause, failure.value.is_lost) == ("no answer from its login endpoint (timeout)", True)
 
 
 def test_every_upstream_error_is_either_lost_or_never_sent() -> None:

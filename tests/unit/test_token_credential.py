@@ -306,12 +306,14 @@ async def test_a_fault_of_our_own_is_no_storm_and_shows_no_text(caplog: pytest.L
 
 
 async def test_each_failed_attempt_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    b = bench(failures=[LoginRefused("refused", status=401)])
+    b = bench(failures=[LoginRefused("401 from its login endpoint", status=401)])
     for _ in range(100):
         with pytest.raises(CredentialRejected):
             await b.value()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert caplog.messages == ["provider acme: no new token: refused (refused, status 401); next attempt in 60.0 s"]
+    told = "no new token: 401 from its login endpoint; check its secrets and its login in the configuration"
+    assert caplog.messages == [f"provider acme: {told}; next attempt in 60.0 s"]
+    assert (caplog.records[0].outcome, caplog.records[0].status) == ("refused", 401)  # type: ignore[attr-defined]
 
 
 # --- Rejections ---------------------------------------------------------------------------------------------------------
