@@ -30,6 +30,7 @@ from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
 from proxy.schemes.requirements import require_known_places
 from proxy.schemes.signing_scope import (
     BODY_PLACES,
+    DIGEST_PLACES,
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
@@ -78,7 +79,7 @@ class HmacSignature(AuthScheme):
 
     needs_body: ClassVar[bool] = True
     places: ClassVar[frozenset[str]] = (
-        REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | {"body_sha256", "signature", "token"}
+        REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | DIGEST_PLACES | {"signature", "token"}
     )
 
     key: Secret
@@ -105,6 +106,7 @@ class HmacSignature(AuthScheme):
         self._keyed = DerivedKey(self.key, self._started)
         self._moments = Moments()
         self._credential: Credential | None = None
+        self._last_shown: tuple[OutboundRequest, dict[str, Value]] | None = None
 
     def bind(self, provider: ProviderContext) -> None:
         self._provider = provider
@@ -154,10 +156,12 @@ class HmacSignature(AuthScheme):
         return query + rendered(self._late_query, scope)
 
     def _shown(self, request: OutboundRequest) -> dict[str, Value]:
-        """A scope fit to be shown: no token, and a URL in which secrets are masked."""
-        scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
-        self._sign(request, scope)
-        return scope | target_scope(request, masked(self._signed_query, scope))
+        """A scope fit to be shown: no token, and a URL in which secrets are masked. One request has one scope."""
+        if self._last_shown is None or self._last_shown[0] is not request:
+            scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
+            self._sign(request, scope)
+            self._last_shown = request, scope | target_scope(request, masked(self._signed_query, scope))
+        return self._last_shown[1]
 
     def _used_names(self) -> frozenset[str]:
         templates = (self.message, *self.headers.values(), *self.query.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -16,6 +17,7 @@ MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "nonce"
 # These hold the injected query parameters, so that a query parameter cannot hold them.
 TARGET_PLACES = frozenset({"url", "target", "query"})
 BODY_PLACES = frozenset({"body"})
+DIGEST_PLACES = frozenset({"body_sha256", "body_sha256_base64"})
 
 # So far ahead of the clock a moment may be at the most, in milliseconds: equal requests that keep coming faster
 # than one a millisecond must not drift out of the vendor's window.
@@ -61,6 +63,7 @@ def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, V
         "path": request.target.partition("?")[0],
         "body": body,
         "body_sha256": lambda: hashlib.sha256(body).hexdigest(),
+        "body_sha256_base64": lambda: b64encode(hashlib.sha256(body).digest()).decode(),
     }
     for name in names:
         if name.startswith("header."):

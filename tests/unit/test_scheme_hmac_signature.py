@@ -137,6 +137,7 @@ async def test_one_request_has_one_nonce_wherever_it_is_used() -> None:
         ("timestamp_ms", "1426252182534"),
         ("timestamp_iso", "2015-03-13T13:09:42.534Z"),
         ("body_sha256", hashlib.sha256(b"body").hexdigest()),
+        ("body_sha256_base64", b64encode(hashlib.sha256(b"body").digest()).decode()),
         ("header.Content-Type", "text/plain"),
         ("header.x-missing", ""),
     ],
@@ -218,6 +219,19 @@ async def test_signing_with_what_a_registration_returned() -> None:
     assert header(injection, "X-Api-Key") == "AK-NEW"
     assert header(injection, "X-Api-Signature") == digest(b"https://api.sendwyre.com/p", key=CANARY.encode()).hex()
     assert injection.generation == 1
+
+
+async def test_explaining_shows_the_string_that_the_shown_signature_is_of() -> None:
+    scheme = signed_by(
+        message=Template.parse("{{url}}|{{nonce}}"),
+        query=templates(timestamp="{{timestamp_ms}}"),
+        headers=templates(N="{{nonce}}", S="{{signature}}"),
+    )
+    outbound = request("/p")
+    shown, lines = await scheme.preview(outbound), dict(scheme.explanation(outbound))
+    timestamp, nonce = dict(shown.query)["timestamp"], dict(shown.headers)["N"]
+    assert lines["string to sign"] == f"https://api.sendwyre.com/p?timestamp={timestamp}|{nonce}"
+    assert dict(shown.headers)["S"] == digest(lines["string to sign"].encode()).hex()
 
 
 async def test_explaining_shows_the_string_to_sign_with_secrets_masked() -> None:
