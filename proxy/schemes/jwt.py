@@ -77,7 +77,11 @@ class Jwt(TokenScheme):
 
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         scope = {"timestamp": "<timestamp>"} | {name: str(value) for name, value in self._scope.items()}
-        return (("algorithm", self.algorithm), ("claims", json.dumps(self.claims.render(scope))))
+        claims = self.claims.render(scope)
+        claims |= {name: "<now>" for name, is_added in (("iat", self.issued_at), ("nbf", self.not_before)) if is_added}
+        if not isinf(self.lifetime):
+            claims["exp"] = f"<now + {self.lifetime:g} s>"
+        return (("algorithm", self.algorithm), ("claims", json.dumps(claims)))
 
     def claims_at(self, clock: Clock) -> dict[str, Any]:
         """The claims of a token that is signed at this moment."""

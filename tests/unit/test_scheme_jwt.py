@@ -219,3 +219,11 @@ async def test_explaining_shows_the_claims_and_no_token() -> None:
     assert "CANARY" not in str(scheme.explanation(REQUEST))
     assert scheme.credential is not None
     assert scheme.credential.generation == 0
+
+
+def test_explaining_names_the_claims_that_are_added() -> None:
+    scheme = Jwt(key=Secret(ORIGINAL_SECRET), claims=claims(iss="me"), lifetime=90, issued_at=True, not_before=True)
+    shown = json.loads(dict(scheme.explanation(REQUEST))["claims"])
+    assert shown == {"iss": "me", "iat": "<now>", "nbf": "<now>", "exp": "<now + 90 s>"}
+    bare = Jwt(key=Secret(ORIGINAL_SECRET), claims=claims(iss="me"), lifetime=inf)
+    assert json.loads(dict(bare.explanation(REQUEST))["claims"]) == {"iss": "me"}
