@@ -21,7 +21,7 @@ POLICY = (
 )
 _STATES = {
     "static": "static: nothing to obtain",
-    "idle": "not needed yet",
+    "idle": "none held: obtained when needed",
     "ok": "ok",
     "waiting": "waiting",
     "refused": "refused",

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-# static: nothing to obtain. idle: not needed yet. waiting: the next attempt is due later. refused: by the vendor.
+# static: nothing to obtain. idle: none is held, since none was asked for lately. waiting: the next attempt is due
+# later. refused: by the vendor.
 CredentialState = Literal["static", "idle", "ok", "waiting", "refused"]
 
 

@@ -54,6 +54,11 @@ def rows(snapshot: StatusSnapshot) -> list[dict[str, str]]:
     return [{label: text.strip() for label, text in row.items()} for row in cells.rows if row]
 
 
+def test_a_token_that_expired_unused_is_not_called_unneeded() -> None:
+    idle = StatusSnapshot(providers=(ProviderStatus("io", "idle", generation=1, logins=1),))
+    assert rows(idle)[0]["Credential"] == "none held: obtained when needed"
+
+
 def test_every_route_has_a_row_and_so_has_a_provider_without_one() -> None:
     assert [row["Route"] for row in rows(SNAPSHOT)] == ["/io", "/acme", "/acme/two", "(no route)"]
 
