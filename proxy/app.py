@@ -13,7 +13,7 @@ from proxy.admin.server import AdminServer
 from proxy.admin.status import StatusSnapshot
 from proxy.assembly import Assembly, assemble
 from proxy.clock import Clock, SystemClock
-from proxy.config.models import Settings
+from proxy.config.models import ServerSettings, Settings
 from proxy.config.problems import ConfigError
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Guard
@@ -117,8 +117,11 @@ class App:
             self.metrics.reloaded(False)
             return
         old, self._assembly = self._assembly, assembly
+        self._tell_what_waits(old.settings.server, settings.server)
         self._gateway.routes = assembly.routes
         self._gateway.guard = self._guard(assembly)
+        if self._admin is not None:
+            self._admin.allow(settings.server.allowed_hosts)
         # Requests that are under way hold connections of the old pools; those close as they are given back.
         old.retire()
         self.metrics.reloaded(True)
@@ -145,6 +148,11 @@ class App:
         for route in assembly.routes:
             self._ledger.expect(route)
         return assembly
+
+    def _tell_what_waits(self, old: ServerSettings, new: ServerSettings) -> None:
+        for key, before, now in (("listen", old.listen, new.listen), ("admin", old.admin, new.admin)):
+            if before != now:
+                log.warning("server.%s has changed, which takes a restart", key)
 
     def _snapshot(self) -> StatusSnapshot:
         return snapshot(self._assembly, self.clock, is_draining=self._gateway.is_draining)

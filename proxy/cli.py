@@ -49,7 +49,7 @@ def main() -> NoReturn:
     raise SystemExit(0)
 
 
-@cli.command()
+@cli.command(short_help="Serve until SIGTERM or SIGINT; SIGHUP reloads.")
 @config_option
 @listen_option
 @admin_option
@@ -73,7 +73,7 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
     run_loop(serve())
 
 
-@cli.command()
+@cli.command(short_help="Tell every mistake in the configuration.")
 @config_option
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @exits
@@ -100,13 +100,18 @@ def check(config: str | None, form: str) -> None:
         sys.exit(CONFIG_INVALID)
 
 
-@cli.command()
+@cli.command(short_help="Run emulated vendors, and the proxy before them.")
 @listen_option
 @admin_option
 @exits
 def demo(listen: str | None, admin: str | None) -> None:
     """Run strict emulators of the vendors, and the proxy before them. Needs no account and no configuration."""
-    from proxy.demo import run_demo  # noqa: PLC0415 - the emulators are only needed here, and slow to import
+    try:
+        from proxy.demo import run_demo  # noqa: PLC0415 - the emulators are only needed here, and slow to import
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "eth_account":
+            raise
+        raise click.ClickException("the demo needs an extra: install authproxy[ethereum]") from None
 
     log = configure(sys.stderr, json=not sys.stderr.isatty())
     run_loop(run_demo(log, os.environ, given(listen=listen, admin=admin), click.echo))
@@ -137,7 +142,7 @@ def explain(config: str | None, method: str, path: str, headers: tuple[str, ...]
         sys.exit(FAILED)
 
 
-@cli.command(name="presets")
+@cli.command(name="presets", short_help="List the vendors that need only secrets; with NAME, its keys.")
 @click.argument("name", required=False)
 @exits
 def list_presets(name: str | None) -> None:
@@ -158,10 +163,12 @@ def list_presets(name: str | None) -> None:
 def routes(config: str | None) -> None:
     """List the routes: local prefix, provider, and where it leads."""
     settings = load(configuration_path(config), os.environ)
+    prefixes = max(len(route.prefix) for route in settings.routes)
+    names = max(len(route.provider) for route in settings.routes)
     for route in settings.routes:
         provider = settings.providers[route.provider]
         methods = ",".join(sorted(route.methods)) if route.methods is not None else "any method"
-        click.echo(f"{route.prefix:<24}{route.provider:<16}{provider.base_url}  ({methods})")
+        click.echo(f"{route.prefix:<{prefixes}}  {route.provider:<{names}}  {provider.base_url}  ({methods})")
 
 
 @cli.command()
@@ -181,7 +188,12 @@ def healthcheck(config: str | None, admin: str | None) -> None:
         address = load(configuration_path(config), os.environ).server.admin
     if address is None or address == "off":
         raise click.UsageError("there is no admin listener to ask")
-    if not is_alive(address):
+    try:
+        alive = is_alive(address)
+    except ValueError:
+        raise click.UsageError("the admin listener's address is host:port or unix:/path") from None
+    if not alive:
+        click.echo(f"authproxy: no proxy is alive at {address}", err=True)
         sys.exit(FAILED)
 
 
@@ -196,11 +208,18 @@ def raw_header(text: str) -> tuple[bytes, bytes]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise click.UsageError("a header is written 'Name: value'")
-    return name.strip().encode("latin-1"), value.strip().encode("latin-1")
+    return name.strip().encode(), value.strip().encode()
 
 
 def preset_lines(preset: Preset) -> list[str]:
-    lines = [f"{preset.title}", preset.about, f"source: {preset.source}", ""]
+    base_url = preset.provider.get("base_url")
+    lines = [
+        preset.title,
+        preset.about,
+        f"source: {preset.source}",
+        "",
+        f"  {'base_url':<16}text" + (f", default {json.dumps(base_url)}" if base_url else ", required"),
+    ]
     for name, parameter in preset.parameters.items():
         default = "" if parameter.default is None else f", default {json.dumps(parameter.default)}"
         required = ", required" if parameter.required else ""

@@ -27,7 +27,7 @@ async def explanation(
     route.check(method, target, headers)
     request = outbound_request(route, method, target, headers, body)
     injection = await route.provider.scheme.preview(request)
-    return [*_route_lines(assembly, route), *_request_lines(route, request, injection, headers)]
+    return [*_route_lines(assembly, route), *_request_lines(route, target, request, injection, headers)]
 
 
 def _route_lines(assembly: Assembly, route: Route) -> Iterator[tuple[str, str]]:
@@ -38,7 +38,7 @@ def _route_lines(assembly: Assembly, route: Route) -> Iterator[tuple[str, str]]:
 
 
 def _request_lines(
-    route: Route, request: OutboundRequest, injection: Injection, headers: RawHeaders
+    route: Route, asked: str, request: OutboundRequest, injection: Injection, headers: RawHeaders
 ) -> Iterator[tuple[str, str]]:
     framing: RawHeaders = ((b"Content-Length", b"%d" % len(request.body)),) if request.body else ()
     line, *fields = request_head(route, request, injection, framing).decode("latin-1").strip("\r\n").split("\r\n")
@@ -49,6 +49,9 @@ def _request_lines(
     kept = {name for name, _ in request.headers}
     for removed in dict.fromkeys(name for name, _ in headers if name not in kept):
         yield "removed", removed.decode("latin-1")
+    for name in dict.fromkeys(_parameters(asked)):
+        if name not in _parameters(request.target):
+            yield "removed", f"?{name}="
     for added, _ in injection.headers:
         yield "added", added
     for added, _ in injection.query:
@@ -56,3 +59,8 @@ def _request_lines(
     if injection.use == "none" and not injection.headers:
         yield "credential", "none: this request goes without one"
     yield from route.provider.scheme.explanation(request)
+
+
+def _parameters(target: str) -> list[str]:
+    """The names of the query parameters, as they are written."""
+    return [piece.partition("=")[0] for piece in target.partition("?")[2].split("&") if piece]

@@ -22,7 +22,7 @@ T = TypeVar("T")
 FAILED, ADDRESS_IN_USE, CONFIG_INVALID = 1, 75, 78
 
 config_option = click.option("-c", "--config", metavar="FILE", help="Configuration; else it is looked for.")
-listen_option = click.option("--listen", metavar="ADDRESS", help="host:port or unix:/path; beats the file.")
+listen_option = click.option("--listen", metavar="ADDRESS", help="Where callers connect: host:port or unix:/path.")
 admin_option = click.option("--admin", metavar="ADDRESS", help="The admin listener's address, or off.")
 
 
@@ -38,10 +38,17 @@ def exits(command: Callable[P, T]) -> Callable[P, T]:
                 click.echo(str(problem), err=True)
             sys.exit(CONFIG_INVALID)
         except OSError as error:
-            click.echo(f"authproxy: {error.strerror or type(error).__name__}", err=True)
+            click.echo(f"authproxy: {_told(error)}", err=True)
             sys.exit(ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else FAILED)
 
     return wrapped
+
+
+def _told(error: OSError) -> str:
+    told = error.strerror or type(error).__name__
+    if error.errno == errno.EADDRINUSE:
+        told += "; choose another with --listen or --admin, or in the configuration"
+    return f"{error.filename}: {told}" if error.filename else told
 
 
 def run_loop(work: Coroutine[Any, Any, None]) -> None:

@@ -47,10 +47,14 @@ class AdminServer:
     ) -> None:
         self._status = status
         self._metrics = metrics
-        self._allowed_hosts = tuple(allowed_hosts)
+        self.allow(allowed_hosts)
         self._server: _ReadingServer | None = None
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
+
+    def allow(self, hosts: Iterable[str]) -> None:
+        """Answer these Host values from now on, beside the listener's own address and the loopback names."""
+        self._allowed_hosts = tuple(hosts)
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to accept on a bound socket, of TCP or a socket file."""

@@ -99,7 +99,52 @@ def test_an_address_in_use_is_75_with_one_line(which: str, tmp_path: Path) -> No
         done = run("run", "-c", path, environ=ENVIRON)
     assert done.returncode == 75
     assert len(done.stderr.splitlines()) == 1
-    assert "in use" in done.stderr
+    assert f"127.0.0.1:{port}: Address already in use" in done.stderr
+
+
+def test_a_file_or_address_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, config())
+    done = run("run", "-c", path, "--listen", f"unix:{path}", environ=ENVIRON)
+    assert (done.returncode, done.stderr) == (1, f"authproxy: unix:{path}: exists and is not a socket\n")
+    done = run("explain", "-c", path, "GET", "/acme/x", "-d", "@no-such-file", environ=ENVIRON)
+    assert (done.returncode, done.stderr) == (1, "authproxy: no-such-file: No such file or directory\n")
+
+
+async def test_a_reload_changes_whom_the_admin_listener_answers(tmp_path: Path) -> None:
+    path = write(tmp_path, config())
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with running("run", "-c", path, environ=ENVIRON) as proxy:
+            await asyncio.to_thread(lambda: proxy.address)
+            page, host = f"http://{proxy.listening['admin']}/livez", {"Host": "status.test"}
+            assert (await client.get(page, headers=host)).status_code == 421
+            write(tmp_path, config().replace("server: {", "server: {allowed_hosts: [status.test], "))
+            proxy.process.send_signal(signal.SIGHUP)
+            await asyncio.to_thread(proxy.wait_for, "configuration reloaded")
+            assert (await client.get(page, headers=host)).status_code == 200
+
+
+def test_the_demo_without_its_extra_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "eth_account.py").write_text("raise ModuleNotFoundError(name='eth_account')")
+    done = run("demo", environ={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (1, "Error: the demo needs an extra: install authproxy[ethereum]\n")
+
+
+def test_routes_are_listed_in_columns_however_long_the_names(tmp_path: Path) -> None:
+    name = "a-provider-with-a-long-name"
+    path = write(
+        tmp_path, config().replace("acme: {base", f"{name}: {{base").replace("provider: acme", f"provider: {name}")
+    )
+    assert run("routes", "-c", path, environ=ENVIRON).stdout.split()[:2] == ["/acme", name]
+
+
+async def test_a_reload_says_what_takes_a_restart(tmp_path: Path) -> None:
+    path = write(tmp_path, config())
+    with running("run", "-c", path, environ=ENVIRON) as proxy:
+        await asyncio.to_thread(lambda: proxy.address)
+        write(tmp_path, config(listen="127.0.0.1:1", admin="off"))
+        proxy.process.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(proxy.wait_for, "server.listen has changed, which takes a restart")
+        await asyncio.to_thread(proxy.wait_for, "server.admin has changed, which takes a restart")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -169,6 +214,13 @@ def test_explain_shows_the_request_as_it_would_leave_with_secrets_masked(tmp_pat
     assert SECRET not in done.stdout
 
 
+def test_explain_names_the_parameters_that_are_removed(tmp_path: Path) -> None:
+    path = write(tmp_path, config().replace("auth:", "drop_query: [debug], auth:"))
+    done = run("explain", "-c", path, "GET", "/acme/x?a=1&Debug=2", "-H", "X-Text: \u2603", environ=ENVIRON)
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines() if line.startswith("removed")] == [["removed", "?Debug="]]
+
+
 def test_explain_says_how_a_request_would_be_refused(tmp_path: Path) -> None:
     done = run("explain", "-c", write(tmp_path, config()), "GET", "/none", environ=ENVIRON)
     assert (done.returncode, done.stdout) == (1, "")
@@ -192,6 +244,8 @@ def test_presets_routes_and_schema_list_what_there_is(tmp_path: Path) -> None:
         "defactor", "iofinnet", "one45", "original", "wyre", "wyre-token",
     ]  # fmt: skip
     assert "client_secret" in run("presets", "iofinnet").stdout
+    assert '  base_url        text, default "https://api.iofinnet.com"' in run("presets", "iofinnet").stdout
+    assert "  base_url        text, required" in run("presets", "one45").stdout
     assert "/acme" in run("routes", "-c", write(tmp_path, config()), environ=ENVIRON).stdout
     assert json.loads(run("schema").stdout)["$schema"]
 
@@ -202,7 +256,9 @@ def test_healthcheck_asks_the_admin_listener(tmp_path: Path) -> None:
         admin = proxy.listening["admin"]
         assert run("healthcheck", "--admin", admin).returncode == 0
         assert run("healthcheck", environ={"AUTHPROXY_ADMIN": admin}).returncode == 0
-    assert run("healthcheck", "--admin", admin).returncode == 1
+    dead = run("healthcheck", "--admin", admin)
+    assert (dead.returncode, dead.stderr) == (1, f"authproxy: no proxy is alive at {admin}\n")
+    assert run("healthcheck", "--admin", "nonsense").returncode == 2
 
 
 def test_a_socket_file_serves_too_and_is_gone_afterwards(tmp_path: Path) -> None:
