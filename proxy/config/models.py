@@ -66,7 +66,7 @@ Size = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """`admin` is None for no admin listener."""
+    """Where the proxy listens, and to whom it answers."""
 
     listen: ListenAddress = "127.0.0.1:8080"
     admin: AdminAddress = "127.0.0.1:9180"
@@ -122,9 +122,9 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSettings:
-    """`methods` None allows all. `deny_*` are canonical names; `timeout` is in seconds.
+    """What callers may do under one path prefix. Names to deny are compared without case, `_` like `-`.
 
-    `max_body` is in bytes; None is no limit, but for bodies that have to be held.
+    `timeout` is in seconds and `max_body` in bytes; without a `max_body` only bodies that must be held are limited.
     """
 
     prefix: Prefix
