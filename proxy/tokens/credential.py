@@ -46,7 +46,6 @@ class Credential:
         self.key = key
         self.providers: tuple[str, ...] = (provider,)
         self.policy = policy
-        self.failures = 0
         self._around = around
         self._renewal = Renewal(source, around.clock, self._fetched)
         self._standing = Standing()
@@ -212,7 +211,6 @@ class Credential:
 
     def _failed(self, failure: LoginFailure) -> None:
         now = self._around.clock.now()
-        self.failures += 1
         self._backoff = after_failure(self._backoff, failure, now, self._around.random())
         log.warning(
             "provider %s: no new token: %s; %snext attempt in %.1f s",
