@@ -73,7 +73,7 @@ class FileSecret(Secret):
     def reveal(self) -> str:
         try:
             self._read()
-        except OSError:
+        except (OSError, UnicodeError):
             pass  # In the middle of a swap: the text read last still holds.
         return self._text
 
@@ -81,7 +81,8 @@ class FileSecret(Secret):
         stat = os.stat(self._path)
         seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if seen != self._seen:
-            self._text = one_line(self._path.read_text(encoding="utf-8"))
+            # Empty for the moment in which a file is written anew: the text read last still holds then too.
+            self._text = one_line(self._path.read_text(encoding="utf-8")) or self._text
             self._seen = seen
 
 

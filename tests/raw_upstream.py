@@ -83,7 +83,7 @@ class RawUpstream:
                     received.body = await read_body(received, reader)
                     writer.write(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
                     await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             pass
         finally:
             writer.close()

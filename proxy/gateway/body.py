@@ -92,6 +92,8 @@ class CallerBody:
             yield piece
 
     async def _next(self) -> bytes:
+        if self._content.is_eof() and self._content.exception() is None:
+            return self._content.read_nowait(-1)  # It came with the head: no time-out to set and take back.
         try:
             async with asyncio.timeout(_IDLE_SECONDS):
                 return await self._content.readany()

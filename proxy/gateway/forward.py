@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
-from proxy.errors import CredentialError
+from proxy.errors import CredentialError, CredentialUnavailable
 from proxy.gateway.body import CallerBody
 from proxy.gateway.headers import RawHeaders
 from proxy.gateway.inspection import readable_body
 from proxy.gateway.outbound import outbound_request, request_head
 from proxy.gateway.route import Route
-from proxy.schemes.base import AnswerHead, CredentialUse, Injection
+from proxy.schemes.base import AnswerHead, CredentialUse, Injection, OutboundRequest
 from proxy.upstream.connection import StaleConnection
 from proxy.upstream.exchange import REPEATABLE_METHODS, Answer, WireRequest, exchange
+
+# In seconds; a login that is under way when a caller gives up may end at any moment.
+_RETRY_AFTER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +84,28 @@ async def _send(route: Route, inbound: Inbound) -> tuple[Answer, Injection, int]
     except StaleConnection:
         if inbound.method not in REPEATABLE_METHODS or inbound.body.held is None:
             raise
-    return *await _attempt(route, inbound), 1
+    # Others that were kept with it may be as dead.
+    return *await _attempt(route, inbound, on_new_connection=True), 1
 
 
-async def _attempt(route: Route, inbound: Inbound) -> tuple[Answer, Injection]:
+async def _attempt(route: Route, inbound: Inbound, *, on_new_connection: bool = False) -> tuple[Answer, Injection]:
     body = inbound.body
     request = outbound_request(route, inbound.method, inbound.target, inbound.headers, body.held)
-    injection = await route.provider.scheme.authorize(request)
+    injection = await _authorized(route, request)
     head = request_head(route, request, injection, body.framing)
     content = body.held if body.held is not None else body.framed()
-    answer = await exchange(route.provider.pool, WireRequest(inbound.method, head, content), route.timeout)
+    wire_request = WireRequest(inbound.method, head, content)
+    answer = await exchange(route.provider.pool, wire_request, route.timeout, on_new_connection=on_new_connection)
     return answer, injection
+
+
+async def _authorized(route: Route, request: OutboundRequest) -> Injection:
+    """Raises CredentialUnavailable too when no credential comes within the route's time-out."""
+    try:
+        async with asyncio.timeout(route.timeout):
+            return await route.provider.scheme.authorize(request)
+    except TimeoutError:
+        raise CredentialUnavailable(retry_after=_RETRY_AFTER) from None
 
 
 async def _judged(route: Route, answer: Answer) -> AnswerHead:

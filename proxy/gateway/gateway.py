@@ -16,7 +16,6 @@ from proxy.errors import (
     NoRoute,
     ProxyError,
     UnknownExpectation,
-    UpstreamError,
 )
 from proxy.gateway.body import HELD_LIMIT, CallerBody, CallerGone
 from proxy.gateway.cors import answer_headers, is_preflight, preflight_answer
@@ -25,7 +24,7 @@ from proxy.gateway.guard import Guard, check_page
 from proxy.gateway.headers import check_framing, field_value
 from proxy.gateway.passage import Done, Passage, Witness
 from proxy.gateway.refusal import refusal
-from proxy.gateway.relay import abort, open_transport, relay
+from proxy.gateway.relay import drained, open_transport, relay
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 
@@ -95,6 +94,7 @@ class Gateway:
             keep_alive = self._keeps_alive(caller)
             open_transport(caller).write(preflight_answer(headers, origin, keep_alive=keep_alive))
             passage.status = 204
+            await drained(caller)
             return Done(keep_alive)
         route.check(caller.method, target, headers)
         passage.body = self._body(caller, route)
@@ -111,10 +111,6 @@ class Gateway:
             passage.response_bytes = await relay(
                 forwarded.answer, caller, keep_alive=keep_alive, extra=answer_headers(origin)
             )
-        except UpstreamError as error:
-            passage.error = error
-            abort(caller)
-            return Done(keep_alive=False)
         except BaseException:
             forwarded.answer.abort()
             raise
@@ -141,7 +137,7 @@ class Gateway:
             limit = HELD_LIMIT
 
         def invite() -> None:
-            if field_value(headers, b"expect") is not None:
+            if caller.version >= (1, 1) and field_value(headers, b"expect") is not None:
                 open_transport(caller).write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
         return CallerBody(
@@ -157,12 +153,15 @@ class Gateway:
         return caller.keep_alive and caller.version >= (1, 1) and caller.content.is_eof() and not self.is_draining
 
     def _refuse(self, caller: BaseRequest, passage: Passage, error: ProxyError) -> Done:
-        passage.status, passage.error = error.status, error
+        passage.error = error
         # After a request that was not as it should be, nobody can be sure where the next one begins.
         keep_alive = self._keeps_alive(caller) and not isinstance(error, CallerError)
         try:
             transport = open_transport(caller)
         except CallerGone:
+            # Of an answer that was cut off in the middle the status stands.
+            passage.status = passage.status or error.status
             return Done(keep_alive=False)
+        passage.status = error.status
         transport.write(refusal(error, with_body=caller.method != "HEAD", keep_alive=keep_alive))
         return Done(keep_alive=keep_alive)

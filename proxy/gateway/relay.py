@@ -6,13 +6,13 @@ connection is aborted, never ended as if that had been all.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from asyncio import Transport
 
 from aiohttp.web import BaseRequest
 
-from proxy.errors import UpstreamError
 from proxy.gateway.body import CallerGone
 from proxy.gateway.headers import RELAYED, RawHeaders, passing
 from proxy.gateway.refusal import REASONS
@@ -20,42 +20,59 @@ from proxy.upstream.exchange import Answer
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 _BODYLESS = frozenset({204, 304})
+# A caller that takes next to nothing for so long holds a vendor's connection for nobody.
+_STALLED_SECONDS = 300.0
 
 
 async def relay(answer: Answer, caller: BaseRequest, *, keep_alive: bool, extra: RawHeaders = ()) -> int:
     """Write the answer; the number of body bytes written.
 
-    Raises CallerGone, or the UpstreamError with which the body broke off after the caller's connection was
-    aborted. `extra` are headers of our own.
+    Raises CallerGone, or the UpstreamError with which the body broke off: before a byte was written, or after
+    the caller's connection was aborted. `extra` are headers of our own.
     """
-    transport = open_transport(caller)
     has_body = caller.method != "HEAD" and answer.status not in _BODYLESS
     fields = passing(answer.headers, RELAYED)
     is_chunked = has_body and caller.version >= (1, 1) and not _has_length(fields)
     first = answer.read_nowait() if has_body else b""
     head = answer_head(answer.status, (*fields, *extra), is_chunked=is_chunked, keep_alive=keep_alive)
-    ends_here = not has_body or answer.is_complete
-    transport.write(head + _framed(first, is_chunked, last=ends_here))
-    if ends_here:
-        answer.finish()
-        return len(first)
-    return len(first) + await _stream(answer, caller, is_chunked)
+    ends_here = not has_body or answer.is_read
+    open_transport(caller).write(head + _framed(first, is_chunked, last=ends_here))
+    try:
+        if ends_here:
+            answer.finish()
+            await drained(caller)
+            return len(first)
+        return len(first) + await _stream(answer, caller, is_chunked)
+    except BaseException:
+        abort(caller.transport)
+        raise
 
 
 async def _stream(answer: Answer, caller: BaseRequest, is_chunked: bool) -> int:
     written = 0
-    try:
-        while piece := await answer.read():
-            open_transport(caller).write(_framed(piece, is_chunked, last=False))
-            written += len(piece)
-            await caller.writer.drain()
-    except UpstreamError:
-        abort(caller)
-        raise
+    await drained(caller)
+    while piece := await answer.read():
+        open_transport(caller).write(_framed(piece, is_chunked, last=False))
+        written += len(piece)
+        await drained(caller)
     if is_chunked:
         open_transport(caller).write(b"0\r\n\r\n")
     answer.finish()
     return written
+
+
+async def drained(caller: BaseRequest) -> None:
+    """Wait until the caller took most of what was written. Raises CallerGone.
+
+    To be awaited after every answer: a caller who asks on and on and never reads would fill the memory.
+    """
+    if not caller.protocol.writing_paused:
+        return
+    try:
+        async with asyncio.timeout(_STALLED_SECONDS):
+            await caller.writer.drain()
+    except (TimeoutError, ConnectionError):
+        raise CallerGone from None
 
 
 def answer_head(status: int, fields: RawHeaders, *, is_chunked: bool, keep_alive: bool) -> bytes:
@@ -79,14 +96,14 @@ def open_transport(caller: BaseRequest) -> Transport:
     return transport
 
 
-def abort(caller: BaseRequest) -> None:
-    """End the caller's connection so that it shows: a reset, for an end of file could be the body's end."""
-    if caller.transport is None:
+def abort(transport: Transport | None) -> None:
+    """End a caller's connection so that it shows: a reset, for an end of file could be the body's end."""
+    if transport is None:
         return
-    sock = caller.transport.get_extra_info("socket")
+    sock = transport.get_extra_info("socket")
     if sock is not None and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    caller.transport.abort()
+    transport.abort()
 
 
 def _framed(octets: bytes, is_chunked: bool, *, last: bool) -> bytes:

@@ -13,11 +13,13 @@ from typing import Any
 from aiohttp import http_parser
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+from aiohttp.web_protocol import RequestPayloadError, _ErrInfo
 
 from proxy.errors import HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.passage import Done
 from proxy.gateway.refusal import refusal
+from proxy.gateway.relay import abort
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
 _MAX_TARGET = 8190
@@ -29,6 +31,9 @@ _KEEP_ALIVE_SECONDS = 15.0
 _LINGERING_SECONDS = 1.0
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1
+# How long complete answers may take to reach slow callers when everything ends, and how often that is looked at.
+_DELIVERY_SECONDS = 5.0
+_DELIVERY_LOOKS = 250
 _READ_BUFFER = 256 * 1024
 _BACKLOG = 1024
 
@@ -37,6 +42,29 @@ class Connection(RequestHandler):
     """One caller's connection."""
 
     __slots__ = ()
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether a whole answer is still on its way to the caller."""
+        return (
+            not self._request_in_progress and self.transport is not None and self.transport.get_write_buffer_size() > 0
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """As aiohttp's, but whoever waits for the rest of a body learns that it is malformed."""
+        super().data_received(data)
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            current = () if self._current_request is None else (self._current_request.content,)
+            for payload in (*current, *(payload for _, payload in self._messages)):
+                if not payload.is_eof():
+                    payload.set_exception(RequestPayloadError())
+                    payload.feed_eof()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """End the connection; an answer that is cut off must not look complete."""
+        if self._request_in_progress:
+            abort(self.transport)
+        await super().shutdown(timeout)
 
     def handle_error(
         self,
@@ -85,13 +113,23 @@ class Listener(Server):
     def stop_accepting(self) -> None:
         if self._listening is not None:
             self._listening.close()
+        if self._socket_path is not None:
+            # Now and not when everything is over: by then the path may be another process's.
+            self._socket_path.unlink(missing_ok=True)
+            self._socket_path = None
 
     async def close(self) -> None:
         """End every connection; a request that is still under way is cut off."""
         self.stop_accepting()
+        await self._deliver()
         await self.shutdown(_CUT_OFF_SECONDS)
-        if self._socket_path is not None:
-            self._socket_path.unlink(missing_ok=True)
+
+    async def _deliver(self) -> None:
+        """Wait, for a while, until whole answers have left for callers who are slow to take them."""
+        for _ in range(_DELIVERY_LOOKS):
+            if not any(isinstance(one, Connection) and one.is_delivering for one in self.connections):
+                return
+            await asyncio.sleep(_DELIVERY_SECONDS / _DELIVERY_LOOKS)
 
 
 def parse_error(error: BaseException | None) -> ProxyError:

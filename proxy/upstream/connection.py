@@ -7,6 +7,7 @@ and the vendor keeps the connection open, once more.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from aiohttp.base_protocol import BaseProtocol
@@ -14,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
 
-from proxy.errors import UpstreamDisconnected, UpstreamProtocolError
+from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 
 # Above this many bytes the vendor is paused until the caller has taken some; see docs/PERFORMANCE.md.
 READ_BUFFER = 256 * 1024
@@ -22,6 +23,7 @@ _MAX_LINE = 16 * 1024
 _MAX_HEADERS = 256
 # Interim answers (100, 102, 103) before the final one; more is a flood.
 _MAX_INTERIM = 16
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 class StaleConnection(UpstreamDisconnected):
@@ -32,17 +34,9 @@ class UpstreamConnection(BaseProtocol):
     """`is_reused` tells that an exchange went before; `on_lost` is told when an idle connection ends."""
 
     __slots__ = (
-        "_answer",
-        "_bytes_seen",
-        "_expects_body",
-        "_interim",
-        "_keep_parser",
-        "_payload",
-        "_should_close",
-        "idle_since",
-        "is_reused",
-        "on_lost",
-    )
+        "_answer", "_bytes_seen", "_expects_body", "_interim", "_keep_parser", "_payload", "_should_close",
+        "idle_since", "is_reused", "on_lost",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[UpstreamConnection], None]) -> None:
         super().__init__(loop)
@@ -83,8 +77,9 @@ class UpstreamConnection(BaseProtocol):
 
     def write(self, octets: bytes) -> None:
         """Queue bytes. Raises UpstreamDisconnected when the connection is gone."""
-        if self.transport is None or self.transport.is_closing():
+        if not self.is_open:
             raise self._disconnected()
+        assert self.transport is not None
         self.transport.write(octets)
 
     async def drain(self) -> None:
@@ -102,11 +97,20 @@ class UpstreamConnection(BaseProtocol):
         return self._answer
 
     @property
+    def is_open(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def give_up(self) -> None:
+        """The vendor took too long: the answer, or the rest of its body, is an UpstreamTimeout."""
+        self._fail(UpstreamTimeout())
+
+    @property
     def is_reusable(self) -> bool:
-        """Whether the exchange ended cleanly and the vendor keeps the connection open."""
+        """Whether the exchange ended cleanly, in both directions, and the vendor keeps the connection open."""
         return (
-            self.transport is not None
-            and not self.transport.is_closing()
+            self.is_open
+            and self.transport is not None
+            and not self.transport.get_write_buffer_size()
             and not self._should_close
             and self._payload is not None
             and self._payload.is_eof()
@@ -122,6 +126,7 @@ class UpstreamConnection(BaseProtocol):
 
     def close(self) -> None:
         """End the connection at once; what was not written is lost."""
+        self._parser = None  # It would take this for the vendor's end of a body that has no length.
         if self.transport is not None:
             self.transport.abort()
 
@@ -133,11 +138,17 @@ class UpstreamConnection(BaseProtocol):
                 self.close()  # Nobody asked: these bytes would be read as the next caller's answer.
             return
         self._bytes_seen = self._bytes_seen or bool(data)
-        if not self._expects_body:
-            head, mark, _ = data.partition(b"\r\n\r\n")
-            if len(head) + len(mark) < len(data):
+        if self._expects_body:
+            self._parse(data)
+            return
+        for line in _LINE.findall(data):
+            if self._answer.done():
                 self._should_close = True  # Some servers send a body after all; it is nobody's.
-            data = head + mark
+                return
+            self._parse(line)
+
+    def _parse(self, data: bytes) -> None:
+        assert self._parser is not None
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
         except HttpProcessingError:
@@ -174,7 +185,7 @@ class UpstreamConnection(BaseProtocol):
             if message.code == 101 or message.code < 100 or self._interim > _MAX_INTERIM:
                 self._fail(UpstreamProtocolError())
 
-    def _fail(self, error: UpstreamDisconnected | UpstreamProtocolError) -> None:
+    def _fail(self, error: UpstreamError) -> None:
         self._should_close = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)

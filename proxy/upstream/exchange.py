@@ -13,6 +13,9 @@ from proxy.errors import UpstreamTimeout
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.pool import UpstreamPool
 
+# What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
+_PIECE = 64 * 1024
+
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 # What RFC 9110 §9.2.1 calls safe: to send one again changes nothing at the vendor.
@@ -34,7 +37,7 @@ class WireRequest:
 class Answer:
     """A vendor's answer: its head is here, its body comes by `read`. Must be ended by `finish` or `abort`."""
 
-    __slots__ = ("_connection", "_payload", "_peeked", "_pool", "_timeout", "_upload", "headers", "status")
+    __slots__ = ("_connection", "_is_over", "_payload", "_peeked", "_pool", "_timeout", "_upload", "headers", "status")
 
     def __init__(
         self,
@@ -54,14 +57,15 @@ class Answer:
         self._upload = upload
         self._timeout = timeout
         self._peeked: bytes | None = None
+        self._is_over = False
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the whole body has come, though perhaps not been read."""
-        return self._payload.is_eof()
+    def is_read(self) -> bool:
+        """Whether the whole body has come and been read."""
+        return not self._peeked and self._payload.at_eof()
 
     def read_nowait(self) -> bytes:
-        """What is there already; b"" if nothing is."""
+        """What is there already, or some of it; b"" if nothing is. Raises an UpstreamError if the body broke off."""
         peeked, self._peeked = self._peeked or b"", None
         return peeked + self._payload.read_nowait(-1)
 
@@ -79,73 +83,92 @@ class Answer:
 
         Raises UpstreamTimeout, UpstreamDisconnected or UpstreamProtocolError if the body breaks off.
         """
-        if self._peeked:
-            peeked, self._peeked = self._peeked, None
-            return peeked
+        # What is there already needs no time-out; most answers are.
+        piece = self.read_nowait()
+        if piece or self._payload.is_eof():
+            return piece
+        timer = asyncio.get_running_loop().call_later(self._timeout, self._connection.give_up)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._payload.readany()
-        except TimeoutError:
-            raise UpstreamTimeout from None
+            return await self._payload.readany()
+        finally:
+            timer.cancel()
 
     def finish(self) -> None:
         """Nothing more will be read; the connection is used again if both sides are through."""
-        if self._upload is None or _is_sent(self._upload):
-            self._pool.release(self._connection)
-        else:
+        if self._upload is not None and not _is_sent(self._upload):
             self.abort()
+        elif not self._is_over:
+            self._is_over = True
+            self._pool.release(self._connection)
 
     def abort(self) -> None:
-        """Nobody wants the rest: the connection is closed."""
+        """Nobody wants the rest: the connection is closed, unless the answer is over and it may be another's."""
+        if self._is_over:
+            return
+        self._is_over = True
         if self._upload is not None:
             self._upload.cancel()
         self._connection.close()
 
 
-async def exchange(pool: UpstreamPool, request: WireRequest, timeout: float) -> Answer:
+async def exchange(
+    pool: UpstreamPool, request: WireRequest, timeout: float, *, on_new_connection: bool = False
+) -> Answer:
     """Send a request and return as soon as the final answer's head is there.
 
-    `timeout` is in seconds: from the end of the request to the answer's head, and between two reads of the
-    body. Raises an UpstreamError; StaleConnection where the request may be sent once more.
+    `timeout` is in seconds: between two parts of the request's body that the vendor takes, from the end of the
+    request to the answer's head, and between two reads of the answer's body. Raises an UpstreamError;
+    StaleConnection where the request may be sent once more, on a new connection.
     """
-    connection = await pool.acquire(repeatable=request.method in REPEATABLE_METHODS)
+    if on_new_connection:
+        connection = await pool.connect()
+    else:
+        connection = await pool.acquire(repeatable=request.method in REPEATABLE_METHODS)
     return await exchange_over(connection, pool, request, timeout)
 
 
 async def exchange_over(
-    connection: UpstreamConnection,
-    pool: UpstreamPool,
-    request: WireRequest,
-    timeout: float,
+    connection: UpstreamConnection, pool: UpstreamPool, request: WireRequest, timeout: float
 ) -> Answer:
     upload: asyncio.Task[None] | None = None
     try:
         connection.begin(expects_body=request.method != "HEAD")
-        if isinstance(request.body, bytes):
-            connection.write(request.head + request.body)
+        body = request.body
+        if isinstance(body, bytes) and len(body) <= _PIECE:
+            connection.write(request.head + body)
         else:
             connection.write(request.head)
-            upload = asyncio.create_task(_send(connection, request.body))
+            pieces = _pieces(body) if isinstance(body, bytes) else body
+            upload = asyncio.create_task(_send(connection, pieces, timeout))
             upload.add_done_callback(_is_sent)
             await _sent_or_answered(connection, upload)
-        async with asyncio.timeout(timeout):
+        timer = asyncio.get_running_loop().call_later(timeout, connection.give_up)
+        try:
             message, payload = await connection.answer
-    except TimeoutError:
-        connection.close()
-        raise UpstreamTimeout from None
+        finally:
+            timer.cancel()
     except BaseException:
         connection.close()
-        raise
-    finally:
-        if upload is not None and not connection.answer.done():
+        if upload is not None:
             upload.cancel()
+        raise
     return Answer(message.code, message.raw_headers, payload, connection, pool, upload, timeout)
 
 
-async def _send(connection: UpstreamConnection, body: AsyncIterator[bytes]) -> None:
+async def _send(connection: UpstreamConnection, body: AsyncIterator[bytes], timeout: float) -> None:
     async for octets in body:
         connection.write(octets)
-        await connection.drain()
+        if connection.writing_paused:
+            try:
+                async with asyncio.timeout(timeout):
+                    await connection.drain()
+            except TimeoutError:
+                raise UpstreamTimeout from None
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), _PIECE):
+        yield body[at : at + _PIECE]
 
 
 async def _sent_or_answered(connection: UpstreamConnection, upload: asyncio.Task[None]) -> None:

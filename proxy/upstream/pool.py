@@ -44,7 +44,7 @@ class UpstreamPool:
             if not repeatable and now - self._idle[-1].idle_since > _MAX_IDLE_SECONDS_UNREPEATABLE:
                 break
             connection = self._idle.pop()
-            if connection.connected:
+            if connection.is_open:
                 return connection
         return await self._connect()
 
@@ -94,7 +94,8 @@ class UpstreamPool:
             raise (UpstreamUntrusted if self._tls else UpstreamUnreachable) from None
         except OSError:
             raise UpstreamUnreachable from None
-        self._open.add(connection)
+        if connection.connected:  # Or the vendor is gone already, and `_forget` will not come again.
+            self._open.add(connection)
         return connection
 
     def _forget(self, connection: UpstreamConnection) -> None:
