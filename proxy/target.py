@@ -47,4 +47,6 @@ def add_parameters(target: str, parameters: Iterable[tuple[str, str]]) -> str:
 
 def _is_named(piece: str, names: Collection[str]) -> bool:
     # Some servers still split at a semicolon too, so a parameter could hide behind one.
-    return any(canonical(unquote_plus(part.partition("=")[0])) in names for part in piece.split(";"))
+    found = (canonical(unquote_plus(part.partition("=")[0])) for part in piece.split(";"))
+    # And to some ` a[]` and `a[0]` are `a`.
+    return any(name in names or name.partition("[")[0].strip() in names for name in found)

@@ -76,7 +76,18 @@ class Connection(RequestHandler):
         """Answer what the parser refused, in fixed words: aiohttp's own would repeat the offending line."""
         if self.transport is not None:
             self.transport.write(refusal(parse_error(exc)))
-        return Done(keep_alive=False)  # type: ignore[return-value]
+            self.transport.write_eof()
+        self.close()  # Whatever comes now is dropped unread.
+        return Refused(keep_alive=False)  # type: ignore[return-value]
+
+
+class Refused(Done):
+    """Closes a moment later: what the caller still sends would make the kernel reset the connection, and a reset
+    takes the answer with it if the caller has not read it yet (RFC 9112 §9.6).
+    """
+
+    async def write_eof(self) -> None:
+        await asyncio.sleep(_LINGERING_SECONDS)  # Cancelled when the caller hangs up.
 
 
 class Listener(Server):

@@ -14,8 +14,13 @@ from proxy.errors import BadTarget
 # Visible ASCII without `#` (a fragment is never sent, RFC 9112 §3.2) and `\` (some servers read it as a slash).
 _ALLOWED = re.compile(r"/[!\"$-\[\]-~]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# NUL, LF, CR, and what decodes to a separator or a dot, once or twice encoded.
-_FORBIDDEN_IN_PATH = re.compile(r"%(?:25)*(?:00|0a|0d|5c)|%(?:25)+(?:2e|2f)", re.IGNORECASE)
+# NUL, LF, CR, and what decodes to a separator or a dot, once or twice encoded; also the overlong forms of those,
+# which are no UTF-8 and which some old servers decode all the same.
+_FORBIDDEN_IN_PATH = re.compile(
+    r"%(?:25)*(?:00|0a|0d|5c)|%(?:25)+(?:2e|2f)"
+    r"|%(?:25)*(?:c0%(?:25)*[2a][ef]|c1%(?:25)*9c|(?:e0|f0%(?:25)*80)%(?:25)*80%(?:25)*a[ef])",
+    re.IGNORECASE,
+)
 _ENCODED_SLASH = re.compile(r"%(?:25)*2f", re.IGNORECASE)
 _DECODING_ROUNDS = 3
 _DOTS = frozenset({".", ".."})

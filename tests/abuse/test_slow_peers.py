@@ -1,0 +1,220 @@
+"""Slow, idle and numerous peers (cases 37, 38, 64, 65, 70): bounded memory, bounded waiting, nobody else affected."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.gateway.route import Route
+from tests.raw_upstream import OK, RawUpstream, Received
+from tests.served import Served, provider, serve, status
+
+MEGABYTE = 1_000_000
+PIECE = bytes(64 * 1024)
+
+
+class Leaping:
+    """Lets an event loop's clock leap, for limits that are longer than a test should be."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._begun, self._leapt = self._loop.time, 0.0
+        self._loop.time = lambda: self._begun() + self._leapt  # type: ignore[method-assign]
+
+    async def leap(self, seconds: float) -> None:
+        self._leapt += seconds
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+def resident() -> int:
+    """Bytes of memory that this process occupies."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def head(proxy: Served, line: str = "GET /a/x", *fields: str) -> bytes:
+    return "\r\n".join([f"{line} HTTP/1.1", f"Host: 127.0.0.1:{proxy.port}", *fields, "", ""]).encode()
+
+
+def pieces(total: int) -> Iterator[bytes]:
+    for _ in range(total // len(PIECE)):
+        yield PIECE
+
+
+async def narrow_socket(port: int) -> socket.socket:
+    """A connection of which the kernel keeps little."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    return sock
+
+
+async def test_a_large_answer_to_a_slow_caller_occupies_no_memory() -> None:
+    """Case 38: the vendor is paused meanwhile."""
+    size, written = 300 * MEGABYTE // len(PIECE) * len(PIECE), 0
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for piece in pieces(size):
+            writer.write(piece)
+            await writer.drain()
+            written += len(piece)
+
+    loop = asyncio.get_running_loop()
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        with await narrow_socket(proxy.port) as sock:
+            await loop.sock_sendall(sock, head(proxy, "GET /a/x", "Connection: close"))
+            await asyncio.sleep(0.3)  # The caller reads nothing: whatever can fill up does.
+            assert written < 30 * MEGABYTE
+            before, most, got = resident(), 0, 0
+            async with asyncio.timeout(60):
+                while piece := await loop.sock_recv(sock, 1024 * 1024):
+                    got += len(piece)
+                    most = max(most, resident())
+    assert got > size
+    assert most - before < 10 * MEGABYTE
+
+
+async def test_a_large_upload_to_a_slow_vendor_occupies_no_memory() -> None:
+    size, most, before = 300 * MEGABYTE // len(PIECE) * len(PIECE), 0, 0
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal most, before
+        await asyncio.sleep(0.3)
+        before, left = resident(), size
+        while left:
+            left -= len(await reader.read(1024 * 1024))
+            most = max(most, resident())
+        writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(head(proxy, "POST /a/x", f"Content-Length: {size}"))
+        async with asyncio.timeout(60):
+            for piece in pieces(size):
+                writer.write(piece)
+                await writer.drain()
+            answer = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert status(answer) == 200
+    assert most - before < 10 * MEGABYTE
+
+
+async def test_slow_headers_are_hung_up_on_and_others_served_meanwhile() -> None:
+    """Case 37: idle connections, half a head, and heads that drip."""
+    clock = Leaping()
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        slow = [await asyncio.open_connection("127.0.0.1", proxy.port) for _ in range(100)]
+        for number, (_, writer) in enumerate(slow):
+            writer.write(b"GET /a/x HTTP/1.1\r\nHost: x\r\nX-"[: 40 if number % 2 else 0])
+        for _ in range(3):
+            assert status(await proxy.ask("GET /a/x")) == 200
+            await clock.leap(4)
+            for _, writer in slow[1::2]:
+                writer.write(b"x")
+        await clock.leap(4)
+        async with asyncio.timeout(5):
+            for reader, writer in slow:
+                assert await reader.read() == b""
+                writer.close()
+        assert status(await proxy.ask("GET /a/x")) == 200
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+async def test_a_body_that_does_not_come_is_a_408(framing: str) -> None:
+    clock = Leaping()
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(head(proxy, "POST /a/x", framing))
+        while not vendor.requests:
+            await asyncio.sleep(0)
+        await clock.leap(31)
+        assert status(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)) == 408
+        writer.close()
+
+
+async def test_a_caller_who_takes_nothing_of_an_answer_is_given_up_in_the_end() -> None:
+    clock = Leaping()
+    hung_up = asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                writer.write(PIECE)
+                await writer.drain()
+        finally:
+            hung_up.set()
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        with await narrow_socket(proxy.port) as sock:
+            await asyncio.get_running_loop().sock_sendall(sock, head(proxy))
+            await asyncio.sleep(0.3)
+            await clock.leap(290)
+            assert not hung_up.is_set()
+            await clock.leap(11)
+            await asyncio.wait_for(hung_up.wait(), 5)
+        assert proxy.passages[0].status == 499
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_what_may_have_run_is_not_sent_again(method: str) -> None:
+    """Case 64: the kept connection dies as the request is written."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if received.target == "/first":
+            writer.write(OK)
+        else:
+            writer.close()
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        await proxy.ask("GET /a/first")
+        assert status(await proxy.ask(f"{method} /a/second")) == 502
+    assert [received.target for received in vendor.requests] == ["/first", "/second"]
+
+
+async def test_a_stop_lets_what_is_under_way_end() -> None:
+    """Case 65: fifty downloads and fifty uploads, half done when the stop begins."""
+    halfway, go_on = 0, asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal halfway
+        if received.line.startswith("GET"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+            halfway += 1
+            await go_on.wait()
+            writer.write(b"other")
+        else:
+            await reader.readuntil(b"ab\r\n")
+            halfway += 1
+            await reader.readuntil(b"0\r\n\r\n")
+            writer.write(OK)
+
+    async def upload(proxy: Served) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(head(proxy, "POST /a/x", "Transfer-Encoding: chunked"))
+        writer.write(b"2\r\nab\r\n")
+        await go_on.wait()
+        writer.write(b"2\r\ncd\r\n0\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        asking = [asyncio.create_task(proxy.ask("GET /a/x") if n % 2 else upload(proxy)) for n in range(100)]
+        while halfway < 100:
+            await asyncio.sleep(0.001)
+        draining = asyncio.create_task(proxy.gateway.drain(10))
+        await asyncio.sleep(0)
+        go_on.set()
+        answers = await asyncio.wait_for(asyncio.gather(*asking), 10)
+        await draining
+    assert [status(answer) for answer in answers] == [200] * 100
+    assert all(answer.endswith(b"firstother" if n % 2 else b"ok") for n, answer in enumerate(answers))
