@@ -129,7 +129,9 @@ class App:
 
     async def stop(self, drain_seconds: float) -> None:
         """Accept no more connections, let what is under way end within so many seconds, close everything."""
+        self._gateway.is_draining = True
         self._listener.stop_accepting()
+        await self._listener.farewell()
         await self._gateway.drain(drain_seconds)
         await self._listener.close()
         if self._sweeper is not None:

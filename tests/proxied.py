@@ -76,22 +76,24 @@ async def proxied(
         seen.append(str(response.headers).encode() + await response.aread())
 
     hooks = {"response": [remember]}
-    async with (
-        httpx.AsyncClient(base_url=f"http://{app.address}", event_hooks=hooks, trust_env=False, timeout=20) as client,
-        # Without kept connections: the admin listener would wait for them when it stops.
-        httpx.AsyncClient(
-            base_url=f"http://{app.admin_address}",
-            trust_env=False,
-            timeout=20,
-            limits=httpx.Limits(max_connections=5, max_keepalive_connections=0),
-        ) as admin,
-    ):
-        try:
+    try:
+        async with (
+            httpx.AsyncClient(
+                base_url=f"http://{app.address}", event_hooks=hooks, trust_env=False, timeout=20
+            ) as client,
+            # Without kept connections: the admin listener would wait for them when it stops.
+            httpx.AsyncClient(
+                base_url=f"http://{app.admin_address}",
+                trust_env=False,
+                timeout=20,
+                limits=httpx.Limits(max_connections=5, max_keepalive_connections=0),
+            ) as admin,
+        ):
             yield Proxied(app, client, admin, log, seen)
             for page in ("/", "/metrics", "/readyz?verbose"):
                 seen.append((await admin.get(page)).content)
-        finally:
-            await app.stop(1)
+    finally:
+        await app.stop(1)
     configure(io.StringIO(), json=True).flush()
     found = leaks(secrets, b"\n".join([log.getvalue().encode(), *seen]))
     assert not found, f"{len(found)} secrets showed"

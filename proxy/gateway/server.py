@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ _KEEP_ALIVE_SECONDS = 15.0
 _LINGERING_SECONDS = 1.0
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1
+# How long callers who are connected may still begin a request when everything ends, and how often that is looked at.
+_FAREWELL_SECONDS = 0.25
+_FAREWELL_LOOKS = 25
 # How long complete answers may take to reach slow callers when everything ends, and how often that is looked at.
 _DELIVERY_SECONDS = 5.0
 _DELIVERY_LOOKS = 250
@@ -97,6 +101,8 @@ class Listener(Server):
         super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
+        self._spare: socket.socket | None = None
+        self._queued: list[socket.socket] = []
 
     def __call__(self) -> Connection:
         return Connection(
@@ -115,6 +121,7 @@ class Listener(Server):
     async def listen(self, sock: socket.socket) -> None:
         """Begin to accept on a bound socket."""
         loop = asyncio.get_running_loop()
+        self._spare = sock.dup()
         if sock.family == socket.AF_UNIX:
             self._socket_path = Path(sock.getsockname())
             self._listening = await loop.create_unix_server(self, sock=sock, backlog=_BACKLOG)
@@ -122,16 +129,38 @@ class Listener(Server):
             self._listening = await loop.create_server(self, sock=sock, backlog=_BACKLOG)
 
     def stop_accepting(self) -> None:
+        """Close the listening socket; callers who are in the kernel's queue for it are not turned away."""
         if self._listening is not None:
             self._listening.close()
+        if self._spare is not None:
+            with self._spare as spare, suppress(OSError):
+                spare.setblocking(False)
+                while True:
+                    self._queued.append(spare.accept()[0])
+            self._spare = None
         if self._socket_path is not None:
             # Now and not when everything is over: by then the path may be another process's.
             self._socket_path.unlink(missing_ok=True)
             self._socket_path = None
 
+    async def farewell(self) -> None:
+        """Wait a moment for requests on connections that were accepted already: their callers expect an answer.
+
+        While the gateway drains, each answer ends its connection; so this takes its whole time only for idle ones.
+        """
+        for sock in self._queued:
+            await asyncio.get_running_loop().connect_accepted_socket(self, sock)
+        self._queued = []
+        for _ in range(_FAREWELL_LOOKS):
+            if not self.connections:
+                return
+            await asyncio.sleep(_FAREWELL_SECONDS / _FAREWELL_LOOKS)
+
     async def close(self) -> None:
         """End every connection; a request that is still under way is cut off."""
         self.stop_accepting()
+        for sock in self._queued:
+            sock.close()
         await self._deliver()
         await self.shutdown(_CUT_OFF_SECONDS)
 

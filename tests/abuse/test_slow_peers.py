@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.gateway.route import Route
+from proxy.gateway.gateway import Gateway
+from proxy.gateway.guard import Guard
+from proxy.gateway.route import Route, RouteTable
+from proxy.gateway.server import Listener
+from proxy.listening import bind
 from tests.raw_upstream import OK, RawUpstream, Received
-from tests.served import Served, provider, serve, status
+from tests.served import Served, Witness, provider, serve, status
 
 MEGABYTE = 1_000_000
 PIECE = bytes(64 * 1024)
@@ -218,3 +222,46 @@ async def test_a_stop_lets_what_is_under_way_end() -> None:
         await draining
     assert [status(answer) for answer in answers] == [200] * 100
     assert all(answer.endswith(b"firstother" if n % 2 else b"ok") for n, answer in enumerate(answers))
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_a_stop_turns_nobody_away_who_is_connected(is_busy: bool) -> None:
+    """Case 65: neither those in the kernel's queue nor those who have not sent their request yet."""
+
+    def connected(port: int) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setblocking(False)
+        return sock
+
+    async def asked(sock: socket.socket, request: bytes) -> bytes:
+        loop, answer = asyncio.get_running_loop(), b""
+        with sock:
+            await loop.sock_sendall(sock, request)
+            while piece := await loop.sock_recv(sock, 65536):
+                answer += piece
+        return answer
+
+    async with RawUpstream() as vendor:
+        bound = bind("127.0.0.1:0")
+        port = bound.getsockname()[1]
+        gateway = Gateway(Guard(port), RouteTable([Route.to(provider(vendor.url), "/a")]), Witness([]))
+        listener = Listener(gateway)
+        await listener.listen(bound)
+        if is_busy:
+            callers = [connected(port) for _ in range(20)]
+            while len(listener.connections) < 20:
+                await asyncio.sleep(0)
+        else:
+            callers = [connected(port) for _ in range(20)]  # The loop had no turn to accept them.
+        gateway.is_draining = True
+        listener.stop_accepting()
+        with pytest.raises(ConnectionRefusedError):
+            connected(port)
+        request = f"GET /a/x HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        asking = [asyncio.create_task(asked(sock, request)) for sock in callers]
+        await listener.farewell()
+        await gateway.drain(5)
+        await listener.close()
+        answers = await asyncio.wait_for(asyncio.gather(*asking), 5)
+    assert [status(answer) for answer in answers] == [200] * 20
+    assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
