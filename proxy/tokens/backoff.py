@@ -2,9 +2,12 @@
 
 | outcome | pause |
 |---|---|
-| refused | 60, 120, 300, then 900 s: each attempt may count towards a lock-out |
+| refused | 60, 120, 300, then 900 s, and never more than five refusals within an hour |
 | 429 with Retry-After | what it says, 1 s to 15 min |
 | all else | full jitter: anything up to 0.5 s, doubling to 30 s |
+
+Each refused login may count towards a lock-out of the account, which is why they have a budget. A login that
+succeeds shows the credential to be good and ends the count, as it does at the vendor.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from math import ceil, inf
 
 from proxy.tokens.failure import LoginFailure, Outcome
 
+REFUSALS_AN_HOUR = 5
+HOUR = 3600.0
 REFUSED_PAUSES = (60.0, 120.0, 300.0, 900.0)
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -23,13 +28,17 @@ LONGEST_WISH = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """`outcome` is the last attempt's. No attempt is made before `until`, a reading of `Clock.now()`."""
+    """`outcome` is the last attempt's. No attempt is made before `until`, a reading of `Clock.now()`.
+
+    `refused_at` are the readings at the latest refusals, as many as the budget has.
+    """
 
     outcome: Outcome = "ok"
     cause: str | None = None
     until: float = -inf
     refusals: int = 0
     troubles: int = 0
+    refused_at: tuple[float, ...] = ()
 
     def holds(self, now: float) -> bool:
         return now < self.until
@@ -41,14 +50,23 @@ class Backoff:
 
 def after_failure(before: Backoff, failure: LoginFailure, now: float, jitter: float) -> Backoff:
     """`jitter` is in [0, 1)."""
-    refusals, troubles = before.refusals, before.troubles
     if failure.outcome == "refused":
-        pause = REFUSED_PAUSES[min(refusals, len(REFUSED_PAUSES) - 1)]
-        refusals += 1
-    else:
-        # The exponent is bounded: 2**1024 is no float any more.
-        pause = jitter * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(troubles, 16))
-        troubles += 1
-        if failure.retry_after is not None:
-            pause = min(max(failure.retry_after, SHORTEST_WISH), LONGEST_WISH)
-    return Backoff(failure.outcome, failure.cause, now + pause, refusals, troubles)
+        return _after_refusal(before, failure, now)
+    # The exponent is bounded: 2**1024 is no float any more.
+    pause = jitter * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(before.troubles, 16))
+    if failure.retry_after is not None:
+        pause = min(max(failure.retry_after, SHORTEST_WISH), LONGEST_WISH)
+    until = max(now + pause, _budget_allows_from(before.refused_at))
+    return Backoff(failure.outcome, failure.cause, until, before.refusals, before.troubles + 1, before.refused_at)
+
+
+def _after_refusal(before: Backoff, failure: LoginFailure, now: float) -> Backoff:
+    refused_at = (*before.refused_at, now)[-REFUSALS_AN_HOUR:]
+    pause = REFUSED_PAUSES[min(before.refusals, len(REFUSED_PAUSES) - 1)]
+    until = max(now + pause, _budget_allows_from(refused_at))
+    return Backoff(failure.outcome, failure.cause, until, before.refusals + 1, before.troubles, refused_at)
+
+
+def _budget_allows_from(refused_at: tuple[float, ...]) -> float:
+    """From when on one more refusal would still be within the budget."""
+    return refused_at[0] + HOUR if len(refused_at) == REFUSALS_AN_HOUR else -inf

@@ -96,9 +96,15 @@ class Credential:
         self._around.live.pop(self.key, None)
 
     def reconfigure(self, provider: str, policy: TokenPolicy, source: Source) -> None:
-        """Take a newer configuration's policy and ways to log in, and one more name; the token stays."""
+        """Take a newer configuration's policy and ways to log in, and one more name; the token stays.
+
+        Whoever loads the configuration again after a refusal has mended something, perhaps at the vendor's: the
+        next login need not wait.
+        """
         self.policy = policy
         self._renewal.source = source
+        if self._backoff.outcome == "refused":
+            self._backoff = Backoff()
         if provider not in self.providers:
             self.providers += (provider,)
 

@@ -7,7 +7,8 @@ Rules:
   the vendor's answer goes to the caller and the token stays in use, since fetching again does not help.
 - So do a few such tokens in a row that were accepted by one caller and rejected to another within seconds: some
   part of the API answers as if the token were dead, whatever token it sees.
-- Cool-downs double. A token that is renewed because of its age, or that served for long, ends the series.
+- Cool-downs double. A token that served for long, or that was accepted and then renewed because of its age, ends
+  the series. One that was only rejected, and lately, does not: its successor cools down at its first rejection.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Verdict:
 
 def renewed(standing: Standing, now: float) -> Standing:
     """After a fetch. One that happens while cooling down does not clear the record."""
-    if standing.was_dropped or standing.is_cooling(now):
+    if standing.was_dropped or standing.is_cooling(now) or _only_met_rejections(standing, now):
         return replace(
             standing,
             generation=standing.generation + 1,
@@ -86,6 +87,11 @@ def rejected(standing: Standing, generation: int, now: float) -> tuple[Verdict, 
     if standing.quick_deaths + 1 >= QUICK_DEATHS_IN_A_ROW:
         return _cool_down(standing, now)
     return _drop(replace(standing, quick_deaths=standing.quick_deaths + 1))
+
+
+def _only_met_rejections(standing: Standing, now: float) -> bool:
+    is_recent = now - standing.cool_until <= LONGEST_COOL_DOWN
+    return standing.has_cooled and not standing.was_accepted and is_recent
 
 
 def _drop(standing: Standing) -> tuple[Verdict, Standing]:

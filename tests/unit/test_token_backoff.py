@@ -18,7 +18,20 @@ def pauses(failure: LoginFailure, count: int, jitter: float = 0.5) -> list[float
 
 
 def test_refusals_are_left_alone_for_long() -> None:
-    assert pauses(LoginRefused("refused"), 6) == [60, 120, 300, 900, 900, 900]
+    """The fifth within an hour is followed by the rest of that hour."""
+    assert pauses(LoginRefused("refused"), 4) == [60, 120, 300, 900]
+    assert pauses(LoginRefused("refused"), 9)[4:] == [3600 - 1380, 900, 900, 900, 900]
+
+
+def test_no_hour_holds_more_than_five_refusals_whatever_comes_between_them() -> None:
+    backoff, now, refused_at = Backoff(), 0.0, []
+    for number in range(2000):
+        is_refusal = number % 3 != 1
+        failure = LoginRefused("refused") if is_refusal else LoginUnavailable("timeout")
+        backoff = after_failure(backoff, failure, now, 0.5)
+        refused_at += [now] * is_refusal
+        now = backoff.until
+    assert all(later - earlier >= 3600 for earlier, later in zip(refused_at, refused_at[5:], strict=False))
 
 
 @pytest.mark.parametrize("failure", [LoginUnavailable("timeout"), LoginMalformed("not JSON")])

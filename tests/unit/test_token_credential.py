@@ -273,13 +273,46 @@ async def test_nothing_is_sent_while_backing_off() -> None:
     assert b.vendor.calls == 1
 
 
-async def test_a_bad_secret_is_tried_a_handful_of_times_an_hour() -> None:
+async def test_a_bad_secret_costs_five_logins_an_hour_however_many_ask() -> None:
+    """Five hundred requests a second, later fifty: each is told so at once."""
     b = bench(failures=[LoginRefused("refused", status=401)] * 100)
-    for _ in range(3600):
-        with pytest.raises(CredentialRejected):
-            await b.value()
-        b.clock.advance(1)
-    assert b.vendor.calls == 7
+    for rate, seconds in ((500, 300), (50, 3300)):
+        for _ in range(rate * seconds):
+            try:
+                await b.credential.token()
+            except CredentialRejected:
+                b.clock.advance(1 / rate)
+    assert b.clock.now() == pytest.approx(4600)
+    assert b.vendor.calls == 5
+
+
+async def test_a_configuration_loaded_again_is_a_new_try() -> None:
+    b = bench(failures=[LoginRefused("refused", status=401)])
+    with pytest.raises(CredentialRejected):
+        await b.value()
+    b.cache.credential("key", "acme", TokenPolicy(), b.vendor)
+    assert await b.value() == "t2"
+
+
+@pytest.mark.parametrize("lifetime", [5.0, 60.0, 3600.0])
+async def test_a_401_to_everything_costs_three_logins_a_minute(lifetime: float) -> None:
+    """Beyond those that expiry asks for; for an hour. The vendor's 401 goes to nearly all of the callers."""
+    b = bench(lifetime=lifetime)
+    logins_at: list[float] = []
+    replays = 0
+    for _ in range(3600 * 50):
+        calls = b.vendor.calls
+        token = await b.credential.token()
+        if b.credential.rejected(token.generation):
+            replays += 1
+            b.credential.rejected((await b.credential.token()).generation)
+        logins_at += [b.clock.now()] * (b.vendor.calls - calls)
+        b.clock.advance(0.02)
+    expiries_a_minute = 60 / (lifetime * 0.8)
+    busiest = max(sum(start <= moment < start + 60 for moment in logins_at) for start in logins_at)
+    assert busiest <= 3 + expiries_a_minute
+    assert replays <= 12
+    assert b.vendor.calls <= 60 * expiries_a_minute + 12
 
 
 @pytest.mark.parametrize(("wish", "pause"), [(2.0, 2), (0.0, 1), (86_400.0, 900)])
