@@ -92,10 +92,13 @@ async def _attempt(route: Route, inbound: Inbound, *, on_new_connection: bool = 
     body = inbound.body
     request = outbound_request(route, inbound.method, inbound.target, inbound.headers, body.held)
     injection = await _authorized(route, request)
-    head = request_head(route, request, injection, body.framing)
-    content = body.held if body.held is not None else body.framed()
-    wire_request = WireRequest(inbound.method, head, content)
-    answer = await exchange(route.provider.pool, wire_request, route.timeout, on_new_connection=on_new_connection)
+    try:
+        head = request_head(route, request, injection, body.framing)
+        content = body.held if body.held is not None else body.framed()
+        wire_request = WireRequest(inbound.method, head, content)
+        answer = await exchange(route.provider.pool, wire_request, route.timeout, on_new_connection=on_new_connection)
+    finally:
+        route.provider.scheme.returned(injection)
     return answer, injection
 
 

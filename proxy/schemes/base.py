@@ -143,6 +143,9 @@ class AuthScheme(ABC):
         """Named lines that say how `authorize` comes to its injection, with secrets masked."""
         return ()
 
+    def returned(self, injection: Injection) -> None:
+        """Called once for each authorize(): the request with this injection has its answer, or will get none."""
+
     @property
     def inspects_answer(self) -> bool:
         """Whether `rejected` wants to see small JSON bodies, not only the status."""

@@ -71,7 +71,13 @@ class TokenScheme(AuthScheme):
         assert self._credential is not None, "bind() comes first"
         token, use = await take(self._credential)
         scope: dict[str, Value] = {**self._scope, "token": token.value}
-        return Injection(rendered_fields(self.headers, scope), rendered(self.query, scope), token.generation, use)
+        fields, query = rendered_fields(self.headers, scope), rendered(self.query, scope)
+        self._credential.lent(token.generation)
+        return Injection(fields, query, token.generation, use)
+
+    def returned(self, injection: Injection) -> None:
+        if injection.generation is not None and self._credential is not None:
+            self._credential.returned(injection.generation)
 
     async def preview(self, request: OutboundRequest) -> Injection:
         scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}

@@ -18,6 +18,7 @@ from proxy.errors import CredentialError, CredentialRejected, CredentialUnavaila
 from proxy.tokens import standing as verdicts
 from proxy.tokens.backoff import Backoff, after_failure
 from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginUnavailable, Outcome
+from proxy.tokens.holders import Holders
 from proxy.tokens.life import Phase, phase, token_from
 from proxy.tokens.observer import Observer
 from proxy.tokens.renewal import Obtained, Renewal, Source
@@ -51,6 +52,7 @@ class Credential:
         self._standing = Standing()
         self._backoff = Backoff()
         self._flight: asyncio.Task[None] | None = None
+        self._holders = Holders()
 
     # --- What a scheme calls ----------------------------------------------------------------------------
 
@@ -87,9 +89,20 @@ class Credential:
         verdict, self._standing = verdicts.rejected(self._standing, generation, self._around.clock.now())
         if verdict.drop:
             self._around.live.pop(self.key, None)
+            self._holders.dismiss()
         if verdict.replay:
             self._around.observer.retried(self.providers[0], "dropped" if verdict.drop else "superseded")
         return verdict.replay
+
+    def lent(self, generation: int) -> None:
+        """A request is about to go out with this token."""
+        if self.policy.single_live:
+            self._holders.add(generation)
+
+    def returned(self, generation: int) -> None:
+        """The vendor has judged that request, or never will. Once for each lent()."""
+        if self.policy.single_live:
+            self._holders.remove(generation)
 
     def discard(self) -> None:
         """Forget the token, because what it was made from has changed."""
@@ -189,9 +202,16 @@ class Credential:
 
     async def _renew(self) -> None:
         try:
+            await self._let_holders_end()
             self._publish(await self._renewal.obtain())
         except LoginFailure as failure:
             self._failed(failure)
+
+    async def _let_holders_end(self) -> None:
+        """Where a login kills the live token, wait for the requests that go with it; until its expiry at the most."""
+        token = self._live_token() if self.policy.single_live else None
+        if token is not None:
+            await self._holders.gone(token.generation, token.expires_at - self._around.clock.now())
 
     def _fetched(self, outcome: Outcome, seconds: float) -> None:
         self._around.observer.fetched(self.providers[0], outcome, seconds)

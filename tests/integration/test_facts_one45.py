@@ -94,6 +94,79 @@ async def test_a_token_that_somebody_elses_login_killed_costs_one_login_and_no_f
     assert len(accepted) == 101
 
 
+async def test_two_hundred_requests_under_way_when_the_token_expires_cost_one_login() -> None:
+    """The vendor judges them only after the expiry: each is sent once more, and each POST is carried out once."""
+    clock = FakeClock()
+    vendor = one45(clock)
+    async with behind(vendor, clock=clock) as proxy:
+        assert (await ask(proxy, "GET", "/one45/api/v1/x")).status == 200
+        vendor.hold.clear()
+        waiting = [asyncio.create_task(ask(proxy, "POST", "/one45/api/v1/x", [JSON], b"{}")) for _ in range(200)]
+        await until(lambda: len(vendor.api_requests) == 201)
+        clock.advance(4 * HOUR)
+        vendor.hold.set()
+        answers = await asyncio.gather(*waiting)
+    assert [answer.status for answer in answers] == [200] * 200
+    assert (vendor.logins, vendor.takeovers) == (2, 0)
+    assert sum(received.verdict == "ok" for received in vendor.api_requests) == 201
+
+
+async def test_two_hundred_requests_under_way_when_the_token_is_revoked_cost_one_login() -> None:
+    vendor = one45()
+    async with behind(vendor) as proxy:
+        assert (await ask(proxy, "GET", "/one45/api/v1/x")).status == 200
+        vendor.hold.clear()
+        waiting = [asyncio.create_task(ask(proxy, "POST", "/one45/api/v1/x", [JSON], b"{}")) for _ in range(200)]
+        await until(lambda: len(vendor.api_requests) == 201)
+        vendor.revoke_tokens()
+        vendor.hold.set()
+        answers = await asyncio.gather(*waiting)
+    assert [answer.status for answer in answers] == [200] * 200
+    assert vendor.logins == 2
+    assert sum(received.verdict == "ok" for received in vendor.api_requests) == 201
+
+
+async def test_a_swap_lets_the_requests_that_have_the_old_token_be_judged_first() -> None:
+    """By the proxy's configuration the token is due, by the vendor's it would still live: no request meets a dead one."""
+    vendor, clock = one45(), FakeClock()
+    async with behind(vendor, clock=clock) as proxy:
+        assert (await ask(proxy, "GET", "/one45/api/v1/x")).status == 200
+        vendor.hold.clear()
+        early = [asyncio.create_task(ask(proxy, "GET", "/one45/api/v1/x")) for _ in range(50)]
+        await until(lambda: len(vendor.api_requests) == 51)
+        clock.advance(4 * HOUR - 1)
+        late = [asyncio.create_task(ask(proxy, "GET", "/one45/api/v1/x")) for _ in range(50)]
+        await until(lambda: proxy.app._gateway._in_flight == 100)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(vendor.login_requests) == 1
+        vendor.hold.set()
+        answers = await asyncio.gather(*early, *late)
+        [credential] = proxy.app.tokens.credentials
+        assert [credential._holders[generation] for generation in (1, 2)] == [0, 0], "all were given back"
+    assert [answer.status for answer in answers] == [200] * 100
+    assert vendor.logins == 2
+    assert {received.status for received in vendor.api_requests} == {200}
+
+
+async def test_a_minute_of_load_over_many_expiries_costs_a_login_each_and_no_client() -> None:
+    """Shortened to five lives of half a second."""
+    vendor = one45(token_lifetime=0.5)
+    async with behind(vendor, {"token_lifetime": "500ms"}) as proxy:
+        ends = asyncio.get_running_loop().time() + 2.5
+
+        async def caller() -> list[int]:
+            statuses = []
+            while asyncio.get_running_loop().time() < ends:
+                statuses.append((await ask(proxy, "POST", "/one45/api/v1/x", [JSON], b"{}")).status)
+            return statuses
+
+        statuses = [status for each in await asyncio.gather(*(caller() for _ in range(20))) for status in each]
+    assert set(statuses) == {200}
+    assert 4 <= vendor.logins <= 7
+    assert sum(received.verdict == "ok" for received in vendor.api_requests) == len(statuses)
+
+
 async def test_two_proxies_with_one_key_do_not_drive_each_other_into_a_storm() -> None:
     """Somebody who logs in again and again: each caller is answered, and the logins stay far below the requests."""
     clock = FakeClock()

@@ -261,6 +261,64 @@ async def test_a_failed_swap_leaves_the_single_live_token_in_use_to_its_end() ->
     assert b.vendor.calls == 2
 
 
+async def swapping(requests: int = 3) -> tuple[Bench, int, asyncio.Task[str]]:
+    """A single live token that is due, with requests under way, and one caller who makes the swap begin."""
+    b = bench(single_live=True)
+    generation = (await b.credential.token()).generation
+    for _ in range(requests):
+        b.credential.lent(generation)
+    b.clock.advance(98.5)
+    caller = asyncio.create_task(b.value())
+    await settled()
+    return b, generation, caller
+
+
+async def test_a_swap_waits_for_the_requests_that_go_with_the_token_it_kills() -> None:
+    b, generation, caller = await swapping()
+    for _ in range(2):
+        b.credential.returned(generation)
+        await settled()
+    assert (b.vendor.calls, caller.done()) == (1, False)
+    b.credential.returned(generation)
+    assert await caller == "t2"
+
+
+async def test_a_swap_waits_until_the_expiry_at_the_most() -> None:
+    """In real seconds, so that little of them is left of the token's life."""
+    b = bench(single_live=True, lifetime=1.0)
+    b.credential.lent((await b.credential.token()).generation)
+    b.clock.advance(0.99)
+    async with asyncio.timeout(5):
+        assert await b.value() == "t2"
+
+
+async def test_a_token_that_is_dead_already_is_swapped_at_once() -> None:
+    b, generation, caller = await swapping()
+    assert b.credential.rejected(generation)
+    await settled()
+    assert caller.done() and await caller == "t2"
+    for _ in range(3):
+        b.credential.returned(generation)
+    assert await b.value() == "t2"
+
+
+async def test_who_goes_with_an_older_token_does_not_delay_the_next_swap() -> None:
+    b, generation, caller = await swapping()
+    b.credential.rejected(generation)
+    await caller
+    b.clock.advance(98.5)
+    assert await b.value() == "t3"
+
+
+async def test_where_tokens_live_side_by_side_nobody_is_waited_for() -> None:
+    b = bench()
+    b.credential.lent((await b.credential.token()).generation)
+    b.clock.advance(85)
+    await b.value()
+    await settled()
+    assert await b.value() == "t2"
+
+
 # --- Back-off -----------------------------------------------------------------------------------------------------------
 
 
