@@ -24,6 +24,7 @@ from proxy.logs import Log
 from proxy.metrics import Metrics
 from proxy.snapshot import snapshot
 from proxy.tokens.cache import TokenCache
+from proxy.vendor_clock import VendorClocks
 
 log = logging.getLogger("authproxy.app")
 
@@ -45,6 +46,7 @@ class App:
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
         self.tokens = TokenCache(self.clock, self.metrics)
+        self._clocks = VendorClocks(self.clock, self._skewed)
         self.address = ""
         self.admin_address: str | None = None
         self._read_settings = read_settings
@@ -144,7 +146,7 @@ class App:
             await self._admin.stop()
 
     def _assemble(self, settings: Settings) -> Assembly:
-        assembly = assemble(settings, self.clock, self.tokens)
+        assembly = assemble(settings, self._clocks, self.tokens)
         for name in assembly.providers:
             self.metrics.provider(name)
         for route in assembly.routes:
@@ -155,6 +157,12 @@ class App:
         for key, before, now in (("listen", old.listen, new.listen), ("admin", old.admin, new.admin)):
             if before != now:
                 log.warning("server.%s has changed, which takes a restart", key)
+
+    def _skewed(self, provider: str, seconds: float) -> None:
+        self.metrics.skewed(provider, seconds)
+        log.warning(
+            "provider %s: what is signed or dated for it goes by its clock, %+.1f s from ours", provider, seconds
+        )
 
     def _snapshot(self) -> StatusSnapshot:
         return snapshot(self._assembly, self.clock, is_draining=self._gateway.is_draining)

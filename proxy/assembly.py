@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
-from proxy.clock import Clock
 from proxy.config.models import ProviderSettings, RouteSettings, Settings
 from proxy.gateway.route import Provider, Route, RouteTable
 from proxy.schemes.base import ProviderContext
@@ -15,6 +14,7 @@ from proxy.upstream.once import fetch_once
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
 from proxy.upstream.tls import tls_context
+from proxy.vendor_clock import VendorClock, VendorClocks
 
 _LOGIN_SECONDS = 30.0
 
@@ -41,11 +41,13 @@ class Assembly:
 class DirectLogin:
     """Sends logins on connections of their own, with the provider's trust and nothing of its credentials."""
 
-    def __init__(self, tls: ssl.SSLContext, connect_timeout: float) -> None:
+    def __init__(self, tls: ssl.SSLContext, connect_timeout: float, clock: VendorClock) -> None:
         self._tls = tls
+        self._clock = clock
         self._connect_timeout = connect_timeout
 
     async def send(self, call: LoginCall) -> LoginAnswer:
+        sent = self._clock.now()
         answer = await fetch_once(
             call.url,
             call.method,
@@ -55,23 +57,25 @@ class DirectLogin:
             connect_timeout=self._connect_timeout,
             seconds=_LOGIN_SECONDS,
         )
+        self._clock.heard(answer.headers, self._clock.now() - sent)
         return LoginAnswer(answer.status, answer.headers, answer.body)
 
 
-def assemble(settings: Settings, clock: Clock, tokens: TokenCache) -> Assembly:
+def assemble(settings: Settings, clocks: VendorClocks, tokens: TokenCache) -> Assembly:
     """Build everything that a configuration names. No I/O but reading TLS files; nothing is connected yet.
 
-    `tokens` outlives the assembly: credentials that a new configuration still has keep their tokens.
+    `clocks` and `tokens` outlive the assembly: credentials that a new configuration still has keep their tokens.
     """
-    providers = {name: build_provider(provider, clock, tokens) for name, provider in settings.providers.items()}
+    providers = {name: build_provider(provider, clocks, tokens) for name, provider in settings.providers.items()}
     routes = RouteTable(build_route(route, providers[route.provider]) for route in settings.routes)
     return Assembly(settings, routes, providers)
 
 
-def build_provider(settings: ProviderSettings, clock: Clock, tokens: TokenCache) -> Provider:
+def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache) -> Provider:
     origin, base_path = split_url(settings.base_url)
     tls = tls_context(settings.ca_file, settings.client_cert, settings.client_key_file)
-    login = DirectLogin(tls, settings.connect_timeout)
+    clock = clocks.of(settings.name, settings.base_url)
+    login = DirectLogin(tls, settings.connect_timeout, clock)
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
     pool = UpstreamPool(origin, tls, settings.connect_timeout)

@@ -36,6 +36,7 @@ from proxy.terminal import (
     run_loop,
 )
 from proxy.tokens.cache import TokenCache
+from proxy.vendor_clock import VendorClocks
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -131,7 +132,7 @@ def explain(config: str | None, method: str, path: str, headers: tuple[str, ...]
 
     async def lines() -> list[tuple[str, str]]:
         clock = StoppedClock()  # So that every line speaks of one moment.
-        assembly = assemble(settings, clock, TokenCache(clock))
+        assembly = assemble(settings, VendorClocks(clock), TokenCache(clock))
         return await explanation(assembly, method.upper(), path, tuple(map(raw_header, headers)), content)
 
     try:

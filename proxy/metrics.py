@@ -78,6 +78,11 @@ class Metrics:
         self._expiry = gauge(
             "token_expiry_timestamp_seconds", "When the token in use expires; 0 before the first one.", "provider"
         )
+        self._skew = gauge(
+            "clock_skew_seconds",
+            "By how much the provider's clock is ahead of ours; 0 within a second or two.",
+            "provider",
+        )
         self._fetch_seconds = Histogram(
             "authproxy_token_fetch_duration_seconds",
             "How long logins, refreshes and mintings took.",
@@ -111,7 +116,7 @@ class Metrics:
             self._retries.labels(provider, reason)
         for outcome in FETCH_OUTCOMES:
             self._fetches.labels(provider, outcome)
-        for family in (self._hits, self._misses, self._waiters, self._expiry, self._fetch_seconds):
+        for family in (self._hits, self._misses, self._waiters, self._expiry, self._skew, self._fetch_seconds):
             family.labels(provider)
 
     def rejected(self, reason: str, route: str = "") -> None:
@@ -147,6 +152,10 @@ class Metrics:
 
     def retried(self, provider: str, reason: str) -> None:
         self._retries.labels(provider, reason if reason in RETRY_REASONS else OTHER).inc()
+
+    def skewed(self, provider: str, seconds: float) -> None:
+        """From now on the provider's clock is taken to be so far ahead of ours."""
+        self._skew.labels(provider).set(seconds)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All series as text, and its content type: OpenMetrics if the Accept header names it, else Prometheus's."""

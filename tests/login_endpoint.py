@@ -18,6 +18,7 @@ from proxy.template import SecretText, Template
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.login import LoginAnswer, LoginCall
 from proxy.tokens.token import TokenPolicy
+from proxy.vendor_clock import VendorClock
 from tests.clock import FakeClock
 
 
@@ -135,7 +136,7 @@ def provider_context(
 ) -> ProviderContext:
     clock = clock or FakeClock()
     tokens = tokens or TokenCache(clock, random=SteadyRandom())
-    return ProviderContext(name, base_url, clock, tokens, policy or TokenPolicy(), PlainLoginClient())
+    return ProviderContext(name, base_url, VendorClock(clock), tokens, policy or TokenPolicy(), PlainLoginClient())
 
 
 class Sources:

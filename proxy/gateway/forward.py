@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from time import monotonic
 
 from proxy.errors import CredentialError, CredentialUnavailable
 from proxy.gateway.body import CallerBody
@@ -96,7 +97,9 @@ async def _attempt(route: Route, inbound: Inbound, *, on_new_connection: bool = 
         head = request_head(route, request, injection, body.framing)
         content = body.held if body.held is not None else body.framed()
         wire_request = WireRequest(inbound.method, head, content)
+        sent = monotonic()
         answer = await exchange(route.provider.pool, wire_request, route.timeout, on_new_connection=on_new_connection)
+        route.provider.scheme.heard(answer.headers, monotonic() - sent)
     finally:
         route.provider.scheme.returned(injection)
     return answer, injection

@@ -24,11 +24,11 @@ from proxy.target import canonical
 from proxy.template import Template, Value, variable_scope
 
 if TYPE_CHECKING:
-    from proxy.clock import Clock
     from proxy.tokens.cache import TokenCache
     from proxy.tokens.credential import Credential
     from proxy.tokens.login import LoginClient
     from proxy.tokens.token import TokenPolicy
+    from proxy.vendor_clock import VendorClock
 
 CredentialUse = Literal["none", "static", "signed", "cached", "fetched"]
 
@@ -79,11 +79,11 @@ class AnswerHead:
 
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
-    """What a scheme may use of the provider that it authenticates for."""
+    """What a scheme may use of the provider that it authenticates for. `clock` tells the vendor's time."""
 
     name: str
     base_url: str
-    clock: Clock
+    clock: VendorClock
     tokens: TokenCache
     policy: TokenPolicy
     login_client: LoginClient
@@ -142,6 +142,9 @@ class AuthScheme(ABC):
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         """Named lines that say how `authorize` comes to its injection, with secrets masked."""
         return ()
+
+    def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
+        """Called with every answer's header, and how long it took: for schemes that write the time somewhere."""
 
     def returned(self, injection: Injection) -> None:
         """Called once for each authorize(): the request with this injection has its answer, or will get none."""

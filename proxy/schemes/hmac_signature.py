@@ -116,6 +116,9 @@ class HmacSignature(AuthScheme):
         key = credential_key("hmac_signature", identity, json.dumps(self.token.response.token))
         self._credential = provider.tokens.credential(key, provider.name, provider.policy, login=self._log_in)
 
+    def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
+        self._provider.clock.heard(headers, seconds)
+
     @property
     def credential(self) -> Credential | None:
         return self._credential

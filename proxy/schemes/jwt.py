@@ -49,10 +49,10 @@ class Jwt(TokenScheme):
             if is_added and name in self.claims.document:
                 raise ValueError(f"claims.{name}: it would be added as well; leave it out")
         self._signer = Signer(self.key, self.algorithm, self.key_id, self.key_encoding)
-        self._key_version = 0
 
     def obtain_credential(self, provider: ProviderContext) -> Credential:
         self._clock = provider.clock
+        self._made_from = (self._signer.key_version, provider.clock.version)
         open_claims = {name: f"{{{{{name}}}}}" for name in CLAIM_PLACES} | dict(self._scope)
         identity = json.dumps(
             [
@@ -70,8 +70,9 @@ class Jwt(TokenScheme):
         )
 
     async def authorize(self, request: OutboundRequest) -> Injection:
-        if self._signer.key_version != self._key_version and self._credential is not None:
-            self._key_version = self._signer.key_version
+        made_from = (self._signer.key_version, self._vendor_clock.version)
+        if made_from != self._made_from and self._credential is not None:
+            self._made_from = made_from
             self._credential.discard()
         return await super().authorize(request)
 

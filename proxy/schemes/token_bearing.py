@@ -57,6 +57,7 @@ class TokenScheme(AuthScheme):
         super().__post_init__()
 
     def bind(self, provider: ProviderContext) -> None:
+        self._vendor_clock = provider.clock
         self._credential = self.obtain_credential(provider)
 
     @abstractmethod
@@ -74,6 +75,9 @@ class TokenScheme(AuthScheme):
         fields, query = rendered_fields(self.headers, scope), rendered(self.query, scope)
         self._credential.lent(token.generation)
         return Injection(fields, query, token.generation, use)
+
+    def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
+        self._vendor_clock.heard(headers, seconds)
 
     def returned(self, injection: Injection) -> None:
         if injection.generation is not None and self._credential is not None:

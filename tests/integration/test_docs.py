@@ -17,6 +17,7 @@ from proxy.schemes.base import OutboundRequest, ProviderContext
 from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.token import TokenPolicy
+from proxy.vendor_clock import VendorClock
 from tests.clock import FakeClock
 from tests.process import run, running
 from tests.raw_upstream import RawUpstream, Received, read_body
@@ -126,7 +127,9 @@ async def test_the_guides_scheme_is_one(tmp_path: Path) -> None:
     exec(compile(code, "hourly_key.py", "exec", dont_inherit=True), module)
     clock = FakeClock()
     scheme = module["HourlyKey"](key=Secret("CANARY-hourly"))
-    scheme.bind(ProviderContext("acme", "http://127.0.0.1:1", clock, TokenCache(clock), TokenPolicy(), None))
+    scheme.bind(
+        ProviderContext("acme", "http://127.0.0.1:1", VendorClock(clock), TokenCache(clock), TokenPolicy(), None)
+    )
     request = OutboundRequest("GET", "http://127.0.0.1:1", "/x")
     first = await scheme.authorize(request)
     clock.advance(3600)

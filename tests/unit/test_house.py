@@ -22,6 +22,7 @@ FOUNDATION = {
     "proxy.clock": set(),
     "proxy.target": set(),
     "proxy.duration": set(),
+    "proxy.vendor_clock": {"proxy.clock"},
     "proxy.listening": set(),
     "proxy.healthcheck": set(),
     "proxy.traffic": set(),
@@ -31,7 +32,16 @@ FOUNDATION = {
     "proxy.metrics": {"proxy.errors", "proxy.traffic"},
     "proxy.logs": {"proxy.loglines", "proxy.secret"},
 }
-_CORE = {"proxy", "proxy.errors", "proxy.secret", "proxy.clock", "proxy.template", "proxy.target", "proxy.duration"}
+_CORE = {
+    "proxy",
+    "proxy.errors",
+    "proxy.secret",
+    "proxy.clock",
+    "proxy.template",
+    "proxy.target",
+    "proxy.duration",
+    "proxy.vendor_clock",
+}
 _GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.schemes.base"}
 _APP = {*_CORE, *FOUNDATION, "proxy.config", "proxy.tokens", "proxy.schemes", "proxy.upstream", "proxy.gateway"}
 
