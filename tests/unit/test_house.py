@@ -66,7 +66,8 @@ ROOMS: dict[str, set[str]] = {
     "proxy.app": {*_APP, "proxy.admin", "proxy.assembly", "proxy.ledger", "proxy.snapshot"},
     "proxy.demo": {*_APP, "proxy.app", "proxy.sandbox"},
     "proxy.terminal": {*_CORE, "proxy.config"},
-    "proxy.cli": {*_APP, "proxy.app", "proxy.assembly", "proxy.demo", "proxy.explain", "proxy.terminal"},
+    "proxy.commands": {*_APP, "proxy.app", "proxy.assembly", "proxy.demo", "proxy.explain", "proxy.terminal"},
+    "proxy.cli": {"proxy", "proxy.commands"},
     "proxy.__main__": {"proxy.cli"},
 }
 
@@ -100,11 +101,11 @@ RESERVED = {
     "yaml": ("proxy.config",),
     "aiohttp": ("proxy.upstream", "proxy.gateway", "proxy.admin", "proxy.sandbox"),
     "prometheus_client": ("proxy.metrics", "proxy.traffic"),
-    "click": ("proxy.cli", "proxy.terminal"),
+    "click": ("proxy.cli", "proxy.commands", "proxy.terminal"),
     "cachetools": ("proxy.tokens",),
     "eth_account": ("proxy.schemes.siwe", "proxy.sandbox"),
 }
-READS_THE_ENVIRONMENT = ("proxy.config", "proxy.cli", "proxy.terminal")
+READS_THE_ENVIRONMENT = ("proxy.config", "proxy.commands", "proxy.terminal")
 
 VENDORS = re.compile(r"wyre|defactor|io\.?finnet|get_?original|original[-_]sdk|one45|hasura", re.IGNORECASE)
 NAMES_VENDORS = ("proxy.presets", "proxy.sandbox")
@@ -113,7 +114,6 @@ MAX_LINES = 200
 LONG_FILES = {
     "proxy/errors.py": "a list: one short class for each answer that the proxy makes itself",
     "proxy/template.py": "one idea in three shapes, text, secret text and JSON, that share their parsing",
-    "proxy/cli.py": "a list: one short function for each command",
     "proxy/tokens/credential.py": "all that may change a credential's state, side by side; decisions stand elsewhere",
     "proxy/schemes/base.py": "the contract of every scheme: mostly what its words mean",
 }

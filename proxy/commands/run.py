@@ -1,0 +1,38 @@
+"""`authproxy run`: the proxy itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from proxy.app import App
+from proxy.config.load import load
+from proxy.config.models import Settings
+from proxy.logs import configure
+from proxy.terminal import admin_option, config_option, configuration_path, exits, given, listen_option, run_loop
+
+
+@click.command(short_help="Serve until SIGTERM or SIGINT; SIGHUP reloads.")
+@config_option
+@listen_option
+@admin_option
+@exits
+def run(config: str | None, listen: str | None, admin: str | None) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+    path, overrides = configuration_path(config), given(listen=listen, admin=admin)
+
+    def read() -> Settings:
+        return load(path, os.environ, overrides)
+
+    settings = read()
+    log = configure(sys.stderr, json=not sys.stderr.isatty())
+
+    async def serve() -> None:
+        app = App(settings, log, read_settings=read)
+        await app.start()
+        app.announce()
+        await app.run_until_stopped()
+
+    run_loop(serve())
