@@ -125,7 +125,7 @@ class _Reading:
         if isinstance(node, MapNode) and node.entries:
             return node
         if node is None:
-            self._report.error(Place(path=section), "is required")
+            self._report.error(Place(path=section, is_absent=True), "is required")
         elif isinstance(node, MapNode) or (isinstance(node, Scalar) and node.value is None):
             self._report.error(node.key, "is empty; at least one is needed")
         else:

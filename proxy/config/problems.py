@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+# How near a word must be to a known one to be taken for it, by difflib's measure.
+NEAR = 0.7
+
 _SHOWABLE_KEY = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 
 
@@ -17,24 +20,27 @@ _SHOWABLE_KEY = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
 class Place:
     """Where something is written: line and column count from 1; `path` is the keys that lead there.
 
-    `origin` names the variable or option that a value came from, if it does not stand in the file.
+    `origin` names the variable or option that a value came from, if it does not stand in the file; `is_absent` says
+    that nothing of it is written anywhere.
     """
 
     line: int = 1
     column: int = 1
     path: str = ""
     origin: str = ""
+    is_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake or warning. `str()` is the line that `check` prints."""
+    """One mistake or warning. `str()` is the line that `check` prints; `is_in_file` says that a line shows it."""
 
     file: str
     line: int
     column: int
     path: str
     message: str
+    is_in_file: bool = True
 
     def __str__(self) -> str:
         return ": ".join(part for part in (f"{self.file}:{self.line}:{self.column}", self.path, self.message) if part)
@@ -93,7 +99,8 @@ class Report:
 
     def _problem(self, place: Place, message: str) -> Problem:
         origin = f" (set by {place.origin})" if place.origin else ""
-        return Problem(self.file, place.line, place.column, place.path, message + origin)
+        is_in_file = not (place.origin or place.is_absent)
+        return Problem(self.file, place.line, place.column, place.path, message + origin, is_in_file)
 
 
 def quoted_key(key: str) -> str:
@@ -104,8 +111,8 @@ def quoted_key(key: str) -> str:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean `x`?` if a known word is near, otherwise nothing."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, n=1, cutoff=0.7)
-    near = near or difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, n=1, cutoff=NEAR)
+    near = near or difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=NEAR)
     return f"; did you mean `{by_lower[near[0]]}`?" if near else ""
 
 

@@ -53,13 +53,18 @@ def variable(name: object, environ: Mapping[str, str]) -> Secret:
     """The variable's value. Raises ValueError if it is not set, or empty."""
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ValueError("a variable's name is letters, digits and `_`; write $${ for a plain ${")
-    shown = f"the environment variable {name}" if _SHOWABLE_NAME.fullmatch(name) else "this environment variable"
+    shown = f"the environment variable {name}" if is_showable(name) else "this environment variable"
     value = environ.get(name)
     if not value:
         raise ValueError(f"{shown} is not set" if value is None else f"{shown} is empty")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"{shown} is not UTF-8 text")
     return Secret(value, f"env:{name}")
+
+
+def is_showable(name: str) -> bool:
+    """Whether the name may stand in a message."""
+    return _SHOWABLE_NAME.fullmatch(name) is not None
 
 
 def interpolated(node: AnyNode, environ: Mapping[str, str], report: Report) -> AnyNode:

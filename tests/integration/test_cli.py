@@ -51,11 +51,39 @@ def test_check_tells_all_mistakes_with_their_places_and_no_value(tmp_path: Path)
     path = write(tmp_path, config().replace("static", "statc").replace("methods: [GET", f"method: [{SECRET}"))
     done = run("check", "-c", path, environ=ENVIRON)
     assert done.returncode == 78
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if line.startswith(path)]
     assert [line.split(": ")[0].removeprefix(path) for line in lines] == [":4:57", ":6:27"]
     assert "did you mean `static`?" in lines[0]
     assert SECRET not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_check_shows_the_line_of_each_mistake_with_carets_under_it(tmp_path: Path) -> None:
+    done = run("check", "-c", write(tmp_path, config().replace("static", "statc")), environ=ENVIRON)
+    message, line, carets = done.stderr.splitlines()
+    assert message.endswith("did you mean `static`?")
+    assert line[carets.index("^") :].startswith("statc, ")
+    assert carets.strip(" |") == "^" * len("statc")
+
+
+def test_check_writes_annotations_for_github(tmp_path: Path) -> None:
+    path = write(tmp_path, config().replace("static", "statc").replace("/acme: {", "/a,c%me: {"))
+    done = run("check", "--format", "github", "-c", path, environ=ENVIRON)
+    assert (done.returncode, done.stderr) == (78, "")
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"::error file={path},line=4,col=57,title=authproxy check::providers.acme.auth.scheme: ")
+    assert "routes.(a key)" in second
+    path = write(
+        tmp_path,
+        config().replace(
+            "routes:", "  spare: {base_url: 'https://a.test', auth: {scheme: static, query: {k: '${ACME}'}}}\nroutes:"
+        ),
+    )
+    done = run("check", "--format", "github", "-c", path, environ=ENVIRON)
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"::warning file={path},line=5,col=3,title=authproxy check::providers.spare: no route leads to this provider\n",
+    )
 
 
 def test_check_speaks_json_to_tools(tmp_path: Path) -> None:
