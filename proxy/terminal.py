@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -19,7 +20,7 @@ from proxy.config.problems import ConfigError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FAILED, ADDRESS_IN_USE, CONFIG_INVALID = 1, 75, 78
+FAILED, TEST_FAILED, ADDRESS_IN_USE, CONFIG_INVALID = 1, 3, 75, 78
 
 config_option = click.option("-c", "--config", metavar="FILE", help="Configuration; else it is looked for.")
 listen_option = click.option("--listen", metavar="ADDRESS", help="Where callers connect: host:port or unix:/path.")
@@ -36,7 +37,12 @@ def exits(command: Callable[P, T]) -> Callable[P, T]:
         except ConfigError as error:
             for problem in error.problems:
                 click.echo(str(problem), err=True)
+            if any(problem.is_in_file for problem in error.problems):
+                check = shlex.join(["authproxy", "check", "-c", error.problems[0].file])
+                click.echo(f"authproxy: nothing was done; `{check}` shows each mistake in its line", err=True)
             sys.exit(CONFIG_INVALID)
+        except BrokenPipeError:
+            sys.exit(FAILED)  # Whoever read the output has left.
         except OSError as error:
             click.echo(f"authproxy: {_told(error)}", err=True)
             sys.exit(ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else FAILED)
@@ -47,18 +53,20 @@ def exits(command: Callable[P, T]) -> Callable[P, T]:
 def _told(error: OSError) -> str:
     told = error.strerror or type(error).__name__
     if error.errno == errno.EADDRINUSE:
-        told += "; choose another with --listen or --admin, or in the configuration"
+        told += (
+            "; choose another with --listen or --admin, or in the configuration; "
+            "`authproxy healthcheck` says whether an authproxy runs already"
+        )
     return f"{error.filename}: {told}" if error.filename else told
 
 
-def run_loop(work: Coroutine[Any, Any, None]) -> None:
+def run_loop(work: Coroutine[Any, Any, T]) -> T:
     """On uvloop where it is installed."""
     try:
         import uvloop  # noqa: PLC0415 - an extra
     except ImportError:
-        asyncio.run(work)
-    else:
-        uvloop.run(work)
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
 def configuration_path(explicit: str | None) -> Path:

@@ -22,8 +22,11 @@ def find_config(explicit: str | None, environ: Mapping[str, str], cwd: Path) -> 
         if path.is_file():
             return path
     places = ", ".join(str(path) for path in _usual(environ, cwd))
-    message = f"no configuration found; name one with -c or ${VARIABLE}, or write one of {places}"
-    raise ConfigError([Problem("authproxy.yaml", 1, 1, "", message)])
+    message = (
+        f"no configuration found; name one with -c or ${VARIABLE}, or write one of {places}; "
+        "`authproxy init --preset NAME` writes the first"
+    )
+    raise ConfigError([Problem("authproxy.yaml", 1, 1, "", message, is_in_file=False)])
 
 
 def _usual(environ: Mapping[str, str], cwd: Path) -> Iterator[Path]:

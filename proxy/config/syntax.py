@@ -6,6 +6,7 @@ PyYAML's own messages quote the file, and what stands there may be a secret.
 from __future__ import annotations
 
 import codecs
+import errno
 import re
 from pathlib import Path
 
@@ -36,6 +37,10 @@ _WORDS = (
 )  # fmt: skip
 
 
+_NEXT = {errno.ENOENT: "`authproxy init --preset NAME -o {}` writes one"}
+_NEXT_OTHERWISE = "`ls -ld {}` says what it is and who may read it"
+
+
 def read_text(path: Path) -> str:
     """The file's text without a byte order mark. Raises ConfigError if it cannot be read as UTF-8 text."""
     report = Report(str(path))
@@ -44,7 +49,8 @@ def read_text(path: Path) -> str:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         # strerror is the system's wording ("No such file or directory"), without the path.
-        raise _failure(path, Place(), f"cannot be read: {error.strerror}") from None
+        words = f"cannot be read: {error.strerror}; {_NEXT.get(error.errno or 0, _NEXT_OTHERWISE).format(path)}"
+        raise _failure(path, Place(is_absent=True), words) from None
     if len(raw) > MAX_BYTES:
         raise _failure(path, Place(), "is larger than 1 MiB")
     raw = raw.removeprefix(codecs.BOM_UTF8)
@@ -77,7 +83,7 @@ def place_and_words(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str]
 
 
 def _failure(path: Path, place: Place, message: str) -> ConfigError:
-    return ConfigError([Problem(str(path), place.line, place.column, "", message)])
+    return ConfigError([Problem(str(path), place.line, place.column, "", message, not place.is_absent)])
 
 
 def _place_of(text: str, at: int) -> Place:
