@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from proxy.assembly import Assembly
 from proxy.errors import NoRoute
 from proxy.gateway.guard import check_page
-from proxy.gateway.headers import RawHeaders
+from proxy.gateway.headers import RawHeaders, special_fields
 from proxy.gateway.outbound import outbound_request, request_head
 from proxy.gateway.route import Route
 from proxy.gateway.target import check_target
@@ -23,7 +23,7 @@ async def explanation(
     check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
     if route is None:
         raise NoRoute
-    check_page(headers, route.allowed_origins)
+    check_page(special_fields(headers), route.allowed_origins)
     route.check(method, target, headers)
     request = outbound_request(route, method, target, headers, body)
     injection = await route.provider.scheme.preview(request)

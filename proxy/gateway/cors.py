@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from proxy.gateway.headers import RawHeaders, field_value
+from proxy.gateway.headers import RawHeaders, SpecialFields, field_value
 
 _SECONDS_REMEMBERED = 600
 
 
-def is_preflight(method: str, headers: RawHeaders) -> bool:
-    return method == "OPTIONS" and field_value(headers, b"access-control-request-method") is not None
+def is_preflight(method: str, fields: SpecialFields) -> bool:
+    return method == "OPTIONS" and field_value(fields, b"access-control-request-method") is not None
 
 
-def preflight_answer(headers: RawHeaders, origin: str, *, keep_alive: bool) -> bytes:
+def preflight_answer(fields: SpecialFields, origin: str, *, keep_alive: bool) -> bytes:
     """The whole answer to a CORS preflight from a listed origin: what it asks for is allowed."""
     lines = [
         b"HTTP/1.1 204 No Content",
         b"Access-Control-Allow-Origin: " + origin.encode("latin-1"),
-        b"Access-Control-Allow-Methods: " + (field_value(headers, b"access-control-request-method") or b""),
+        b"Access-Control-Allow-Methods: " + (field_value(fields, b"access-control-request-method") or b""),
         b"Access-Control-Max-Age: %d" % _SECONDS_REMEMBERED,
         b"Vary: Origin",
     ]
-    wanted_headers = field_value(headers, b"access-control-request-headers")
+    wanted_headers = field_value(fields, b"access-control-request-headers")
     if wanted_headers is not None:
         lines.append(b"Access-Control-Allow-Headers: " + wanted_headers)
     if not keep_alive:

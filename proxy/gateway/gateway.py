@@ -21,7 +21,7 @@ from proxy.gateway.body import HELD_LIMIT, CallerBody, CallerGone
 from proxy.gateway.cors import answer_headers, is_preflight, preflight_answer
 from proxy.gateway.forward import Inbound, forward
 from proxy.gateway.guard import Guard, check_page
-from proxy.gateway.headers import check_framing, field_value
+from proxy.gateway.headers import SpecialFields, check_framing, field_value, special_fields
 from proxy.gateway.passage import Done, Passage, Witness
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import drained, open_transport, relay
@@ -81,23 +81,24 @@ class Gateway:
 
     async def _pass_on(self, caller: BaseRequest, passage: Passage) -> Done:
         headers, target = caller.raw_headers, caller.raw_path
-        self._check_request(caller)
+        fields = special_fields(headers)
+        self._check_request(caller, fields)
         route = self.routes.find(target)
         check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
         if route is None:
-            check_page(headers, frozenset())
+            check_page(fields, frozenset())
             raise NoRoute
         passage.route = route
         self._witness.began(route)
-        origin = check_page(headers, route.allowed_origins)
-        if origin is not None and is_preflight(caller.method, headers):
+        origin = check_page(fields, route.allowed_origins)
+        if origin is not None and is_preflight(caller.method, fields):
             keep_alive = self._keeps_alive(caller)
-            open_transport(caller).write(preflight_answer(headers, origin, keep_alive=keep_alive))
+            open_transport(caller).write(preflight_answer(fields, origin, keep_alive=keep_alive))
             passage.status = 204
             await drained(caller)
             return Done(keep_alive)
         route.check(caller.method, target, headers)
-        passage.body = self._body(caller, route)
+        passage.body = self._body(caller, fields, route)
         inbound = Inbound(caller.method, target, headers, passage.body)
 
         forwarded = await forward(route, inbound)
@@ -116,34 +117,32 @@ class Gateway:
             raise
         return Done(keep_alive=keep_alive)
 
-    def _check_request(self, caller: BaseRequest) -> None:
+    def _check_request(self, caller: BaseRequest, fields: SpecialFields) -> None:
         """What can be said of a request before its route is known. Raises a CallerError."""
-        headers = caller.raw_headers
-        self.guard.check_caller(headers)
+        self.guard.check_caller(fields)
         if caller.version not in ((1, 0), (1, 1)):
             raise MalformedRequest
         if caller.method in _REFUSED_METHODS:
             raise MethodNotAllowed
-        check_framing(headers, (caller.version.major, caller.version.minor))
-        expectation = field_value(headers, b"expect")
+        check_framing(fields, (caller.version.major, caller.version.minor))
+        expectation = field_value(fields, b"expect")
         if expectation is not None and expectation.lower() != b"100-continue":
             raise UnknownExpectation
 
-    def _body(self, caller: BaseRequest, route: Route) -> CallerBody:
-        headers = caller.raw_headers
-        length = field_value(headers, b"content-length")
+    def _body(self, caller: BaseRequest, fields: SpecialFields, route: Route) -> CallerBody:
+        length = field_value(fields, b"content-length")
         limit = route.max_body
         if limit is None and route.provider.scheme.needs_body:
             limit = HELD_LIMIT
 
         def invite() -> None:
-            if caller.version >= (1, 1) and field_value(headers, b"expect") is not None:
+            if caller.version >= (1, 1) and field_value(fields, b"expect") is not None:
                 open_transport(caller).write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
         return CallerBody(
             caller.content,
             declared=None if length is None else int(length),
-            is_chunked=field_value(headers, b"transfer-encoding") is not None,
+            is_chunked=field_value(fields, b"transfer-encoding") is not None,
             limit=limit,
             on_read=invite,
         )

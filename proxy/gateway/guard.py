@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Iterable
 
 from proxy.errors import BrowserRefused, CallerNotAuthorized, HostNotAllowed
-from proxy.gateway.headers import RawHeaders
+from proxy.gateway.headers import SpecialFields
 from proxy.secret import Secret
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -27,30 +27,24 @@ class Guard:
         self._hosts = frozenset(allowed_host_values(port, allowed_hosts))
         self._token = token
 
-    def check_caller(self, headers: RawHeaders) -> None:
+    def check_caller(self, fields: SpecialFields) -> None:
         """Raise HostNotAllowed or CallerNotAuthorized."""
-        hosts = [value for name, value in headers if name.lower() == b"host"]
+        hosts = fields.get(b"host", ())
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             raise HostNotAllowed
         if self._token is not None:
-            tokens = [value for name, value in headers if name.lower() == b"x-authproxy-token"]
+            tokens = fields.get(b"x-authproxy-token", ())
             if len(tokens) != 1 or not _equal(tokens[0], self._token.reveal().encode()):
                 raise CallerNotAuthorized
 
 
-def check_page(headers: RawHeaders, allowed_origins: frozenset[str]) -> str | None:
+def check_page(fields: SpecialFields, allowed_origins: frozenset[str]) -> str | None:
     """Refuse a web page whose origin the route does not list; the origin of one that it does, or None."""
-    origin: str | None = None
-    is_browser = False
-    for name, value in headers:
-        key = name.lower()
-        if key in _BROWSER_HEADERS or (key == b"sec-fetch-mode" and value != b"cors"):
-            is_browser = True
-            if key == b"origin":
-                if origin is not None:
-                    raise BrowserRefused
-                origin = value.decode("latin-1")
-    if is_browser and origin not in allowed_origins:
+    if _BROWSER_HEADERS.isdisjoint(fields) and all(mode == b"cors" for mode in fields.get(b"sec-fetch-mode", ())):
+        return None
+    origins = fields.get(b"origin", ())
+    origin = origins[0].decode("latin-1") if len(origins) == 1 else None
+    if origin not in allowed_origins:
         raise BrowserRefused
     return origin
 

@@ -6,8 +6,7 @@ pass keep their spelling, their bytes and their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from proxy.errors import BadHeader
 from proxy.target import canonical
@@ -30,17 +29,59 @@ _NEVER_FORWARDED_PREFIXES = (b"x-forwarded-",)
 # A vendor's CORS headers would open the answer to web pages; the others are the proxy's own words.
 _NEVER_RELAYED = HOP_BY_HOP | {b"proxy-status", b"x-authproxy-error"}
 _NEVER_RELAYED_PREFIXES = (b"access-control-",)
+_USUAL_CONNECTIONS = frozenset({b"keep-alive", b"close"})
 
 
-@dataclass(frozen=True, slots=True)
+# Names that say something about the request itself. Whatever else there is only passes through.
+_SPECIAL = frozenset(
+    {
+        b"host", b"x-authproxy-token", b"origin", b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user",
+        b"sec-fetch-mode", b"access-control-request-method", b"access-control-request-headers", b"content-length",
+        b"transfer-encoding", b"expect",
+    }
+)  # fmt: skip
+SpecialFields = dict[bytes, tuple[bytes, ...]]
+
+# Callers of one program spell a name always the same way, so what is known of a spelling is remembered. A caller
+# who sends ever new names shall not fill the memory with them.
+_REMEMBERED_NAMES = 512
+_LONGEST_REMEMBERED = 64
+
+
+class _Memory(dict[bytes, "bytes | bool | None"]):
+    """What a function says of a spelling of a name, asked once for each."""
+
+    __slots__ = ("_judge",)
+
+    def __init__(self, judge: Callable[[bytes], bytes | bool | None]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, name: bytes) -> bytes | bool | None:
+        verdict = self._judge(name)
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(self) >= _REMEMBERED_NAMES:
+                self.clear()
+            self[name] = verdict
+        return verdict
+
+
 class HeaderFilter:
     """Canonical names, and beginnings of names, that do not pass."""
 
-    names: frozenset[bytes]
-    prefixes: tuple[bytes, ...]
+    __slots__ = ("_names", "_prefixes", "verdicts")
 
-    def passes(self, name: bytes) -> bool:
-        return name not in self.names and not name.startswith(self.prefixes)
+    def __init__(self, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
+        self._names = names
+        self._prefixes = prefixes
+        self.verdicts = _Memory(self._verdict)
+
+    def _verdict(self, spelling: bytes) -> bool | None:
+        """Whether a field passes; None for Connection, which does not and names others that do not."""
+        name = _canonical(spelling)
+        if name == b"connection":
+            return None
+        return name not in self._names and not name.startswith(self._prefixes)
 
 
 RELAYED = HeaderFilter(_NEVER_RELAYED, _NEVER_RELAYED_PREFIXES)
@@ -59,44 +100,66 @@ def request_filter(dropped: Iterable[str]) -> HeaderFilter:
 
 def passing(headers: RawHeaders, header_filter: HeaderFilter) -> RawHeaders:
     """The fields that pass, also without those that `Connection` nominates."""
-    nominated = nominated_names(headers)
-    return tuple(
-        (name, value)
-        for name, value in headers
-        if header_filter.passes(key := name.lower().replace(b"_", b"-")) and key not in nominated
-    )
+    verdicts = header_filter.verdicts
+    kept: list[tuple[bytes, bytes]] = []
+    nominations: list[bytes] = []
+    for field in headers:
+        verdict = verdicts[field[0]]
+        if verdict:
+            kept.append(field)
+        elif verdict is None and field[1] not in _USUAL_CONNECTIONS:
+            nominations.append(field[1])
+    if nominations:
+        nominated = {_canonical(token.strip()) for value in nominations for token in value.split(b",")}
+        return tuple([field for field in kept if _canonical(field[0]) not in nominated])
+    return tuple(kept)
 
 
-def nominated_names(headers: RawHeaders) -> frozenset[bytes]:
-    """The canonical names of the fields that a Connection header declares as meant for this hop only."""
-    values = [value for name, value in headers if name.lower() == b"connection"]
-    if not values or values in ([b"keep-alive"], [b"close"]):
-        return frozenset()
-    return frozenset(token.strip().lower().replace(b"_", b"-") for value in values for token in value.split(b","))
+def special_fields(headers: RawHeaders) -> SpecialFields:
+    """The values of the fields that say something about the request itself, by their names in lower case."""
+    found: SpecialFields = {}
+    for spelling, value in headers:
+        name = _specials[spelling]
+        if name is not None:
+            found[name] = (*found[name], value) if name in found else (value,)  # type: ignore[index]
+    return found
 
 
-def check_framing(headers: RawHeaders, version: tuple[int, int]) -> None:
+def check_framing(fields: SpecialFields, version: tuple[int, int]) -> None:
     """Raise BadHeader for a body whose end two parties could see in different places.
 
     The parser has refused most already; these it lets through: an empty or stacked Transfer-Encoding, one
     beside Content-Length, one in HTTP/1.0.
     """
-    codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
-    if not codings:
+    codings = fields.get(b"transfer-encoding")
+    if codings is None:
         return
-    has_length = any(name.lower() == b"content-length" for name, _ in headers)
-    if has_length or version != (1, 1) or [coding.lower() for coding in codings] != [b"chunked"]:
+    if b"content-length" in fields or version != (1, 1) or [coding.lower() for coding in codings] != [b"chunked"]:
         raise BadHeader
 
 
-def field_value(headers: RawHeaders, name: bytes) -> bytes | None:
+def field_value(fields: SpecialFields, name: bytes) -> bytes | None:
     """The only value of a field; None if it is absent. Raises BadHeader if there are several."""
-    values = [value for key, value in headers if key.lower() == name]
+    values = fields.get(name)
+    if values is None:
+        return None
     if len(values) > 1:
         raise BadHeader
-    return values[0] if values else None
+    return values[0]
 
 
 def has_name(headers: RawHeaders, names: frozenset[str]) -> bool:
     """Whether a field of one of these canonical names is there."""
     return any(canonical(name.decode("latin-1")) in names for name, _ in headers)
+
+
+def _canonical(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
+
+
+def _special(spelling: bytes) -> bytes | None:
+    name = spelling.lower()
+    return name if name in _SPECIAL else None
+
+
+_specials = _Memory(_special)
