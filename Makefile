@@ -1,7 +1,9 @@
 # make demo   the vendors' emulators and the proxy before them
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
-# make bench  CPU per request beside nginx, haproxy and naive aiohttp; needs wrk and nginx
+# make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
+# make bench-full        the same with all cases and enough rounds to trust
+# make bench-contenders  fetches those to compare with that Debian does not have, into .bench/
 #
 # Each makes its own virtualenv where there is none. Another Python: make test PYTHON=python3.13
 
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench bench-full bench-contenders format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -30,6 +32,12 @@ check: $(VENV)/.develops
 
 bench: $(VENV)/.develops
 	$(BIN)/python -m bench
+
+bench-full: $(VENV)/.develops
+	$(BIN)/python -m bench --full
+
+bench-contenders: $(VENV)/.develops
+	$(BIN)/python -m bench --install
 
 format: $(VENV)/.develops
 	$(BIN)/ruff check --fix .

@@ -1,164 +1,121 @@
-"""The proxies that are compared: how each is told to put one header on every request.
-
-Each forwards to `upstream` over kept connections, drops the caller's Authorization and sends CREDENTIAL instead.
-Configurations are the usual ones of each, with one worker, and nothing switched off that costs safety.
-"""
+"""Who is compared: ours, the proxies that others would take, what one would write in an afternoon, and none at all."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-CREDENTIAL = "Bearer bench-credential-0123456789abcdef"
-CA_NAME = "ca.pem"
+from bench import installed, proxies
+from bench.contender import CREDENTIAL, KEPT_CONNECTIONS, Contender, Plan
+from bench.installed import INSTALL, PROGRAMS, ROOT
 
-
-@dataclass(frozen=True)
-class Plan:
-    """Where a contender listens and what it forwards to; `folder` is its own, `ca` is set for a TLS upstream."""
-
-    folder: Path
-    port: int
-    upstream_port: int
-    ca: Path | None = None
-
-    @property
-    def scheme(self) -> str:
-        return "https" if self.ca else "http"
-
-    def write(self, name: str, text: str) -> str:
-        path = self.folder / name
-        path.write_text(text)
-        return str(path)
-
-
-@dataclass(frozen=True)
-class Contender:
-    """`command` writes the configuration and gives the command line; `needs` is a program it cannot do without."""
-
-    name: str
-    needs: str
-    command: Callable[[Plan], list[str]]
-
-    @property
-    def is_here(self) -> bool:
-        return shutil.which(self.needs) is not None
-
-
-def authproxy(plan: Plan) -> list[str]:
-    ca = f'\n    ca_file: "{plan.ca}"' if plan.ca else ""
-    config = f"""
-server: {{listen: "127.0.0.1:{plan.port}", admin: "127.0.0.1:0"}}
+_CONFIG = """
+server: {{listen: "127.0.0.1:{port}", admin: "{admin}"}}
 providers:
   plain:
-    base_url: {plan.scheme}://localhost:{plan.upstream_port}
-    auth: {{scheme: static, headers: {{Authorization: {{value: {CREDENTIAL}}}}}}}{ca}
+    base_url: {upstream}
+    auth: {{scheme: static, headers: {{Authorization: {{value: {credential}}}}}}}{ca}
   signed:
-    base_url: {plan.scheme}://localhost:{plan.upstream_port}
+    base_url: {upstream}
     auth:
       scheme: hmac_signature
       key: {{value: bench-key}}
       message: "{{{{url}}}}{{{{body}}}}"
       query: {{timestamp: "{{{{timestamp_ms}}}}"}}
-      variables: {{credential: {{value: {CREDENTIAL}}}}}
+      variables: {{credential: {{value: {credential}}}}}
       headers: {{Authorization: "{{{{credential}}}}", X-Signature: "{{{{signature}}}}"}}{ca}
   minted:
-    base_url: {plan.scheme}://localhost:{plan.upstream_port}
+    base_url: {upstream}
     auth:
       scheme: jwt
       key: {{value: bench-key-0123456789abcdef0123456789}}
-      variables: {{credential: {{value: {CREDENTIAL}}}}}
+      variables: {{credential: {{value: {credential}}}}}
       headers: {{Authorization: "{{{{credential}}}}", X-Token: "{{{{token}}}}"}}{ca}
-routes: {{/plain: plain, /signed: signed, /minted: minted}}
+  fetched:
+    base_url: {upstream}
+    auth:
+      scheme: token_exchange
+      login: {{path: /login, json: {{user: bench}}}}
+      response: {{token: token, lifetime: lifetime}}
+      headers: {{Authorization: "Bearer {{{{token}}}}"}}{ca}
+routes: {{/plain: plain, /signed: signed, /minted: minted, /fetched: fetched}}
 """
-    return [sys.executable, "-m", "proxy", "run", "-c", plan.write("authproxy.yaml", config)]
 
 
-def naive(plan: Plan) -> list[str]:
-    """aiohttp as its documentation shows it: an Application before a ClientSession."""
-    code = f"""
-import ssl
-from aiohttp import ClientSession, TCPConnector, web
-UPSTREAM, CREDENTIAL, CA = "{plan.scheme}://localhost:{plan.upstream_port}", {CREDENTIAL!r}, {str(plan.ca or "")!r}
-async def session(app):
-    context = ssl.create_default_context(cafile=CA) if CA else True
-    async with ClientSession(connector=TCPConnector(ssl=context)) as app["session"]:
-        yield
-async def handle(request):
-    headers = {{name: value for name, value in request.headers.items() if name not in ("Host", "Authorization")}}
-    headers["Authorization"] = CREDENTIAL
-    body = request.content if request.body_exists else None
-    target = UPSTREAM + request.raw_path.removeprefix("/plain")
-    async with request.app["session"].request(request.method, target, headers=headers, data=body) as answer:
-        response = web.StreamResponse(status=answer.status)
-        for name in ("Content-Type", "Content-Length"):
-            if name in answer.headers:
-                response.headers[name] = answer.headers[name]
-        await response.prepare(request)
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
-        return response
-app = web.Application()
-app.cleanup_ctx.append(session)
-app.router.add_route("*", "/{{rest:.*}}", handle)
-web.run_app(app, host="127.0.0.1", port={plan.port}, print=None)
-"""
-    return [sys.executable, plan.write("naive.py", code)]
+def ours(checkout: Path, plan: Plan, admin: str = "127.0.0.1:0") -> list[str]:
+    """The proxy of a checkout, by that checkout's virtualenv if it has one."""
+    ca = f'\n    ca_file: "{plan.ca}"' if plan.ca else ""
+    config = _CONFIG.format(port=plan.port, admin=admin, upstream=plan.upstream, credential=CREDENTIAL, ca=ca)
+    return run_ours(checkout, plan.write("authproxy.yaml", config))
 
 
-def nginx(plan: Plan) -> list[str]:
-    trust = (
-        f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {plan.ca}; proxy_ssl_name localhost;" if plan.ca else ""
-    )
-    config = f"""
-worker_processes 1; daemon off; pid {plan.folder}/pid; error_log stderr error;
-events {{ worker_connections 4096; }}
-http {{
-  access_log {plan.folder}/access.log; client_max_body_size 0;
-  client_body_temp_path {plan.folder}/b; proxy_temp_path {plan.folder}/p; fastcgi_temp_path {plan.folder}/f;
-  uwsgi_temp_path {plan.folder}/u; scgi_temp_path {plan.folder}/s;
-  upstream up {{ server 127.0.0.1:{plan.upstream_port}; keepalive 128; }}
-  server {{
-    listen 127.0.0.1:{plan.port}; keepalive_requests 1000000000;
-    location /plain/ {{
-      proxy_pass {plan.scheme}://up/; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Authorization "{CREDENTIAL}"; {trust if plan.ca else ""}
-    }}
-  }}
-}}
-"""
-    return ["nginx", "-c", plan.write("nginx.conf", config), "-p", str(plan.folder)]
+def run_ours(checkout: Path, config: str) -> list[str]:
+    python = checkout / ".venv" / "bin" / "python"
+    program = str(python) if python.exists() else sys.executable
+    return ["env", "-C", str(checkout), f"PYTHONPATH={checkout}", program, "-m", "proxy", "run", "-c", config]
 
 
-def haproxy(plan: Plan) -> list[str]:
-    tls = f" ssl verify required ca-file {plan.ca} sni str(localhost)" if plan.ca else ""
-    config = f"""
-global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-frontend in
-  bind 127.0.0.1:{plan.port}
-  http-request set-header Authorization "{CREDENTIAL}"
-  http-request replace-path /plain(/.*) \\1
-  default_backend up
-backend up
-  http-reuse always
-  server one 127.0.0.1:{plan.upstream_port}{tls}
-"""
-    return ["haproxy", "-db", "-f", plan.write("haproxy.cfg", config)]
+def written(program: str, file: str, plan: Plan) -> list[str]:
+    """A proxy of `programs/`: interpreter, file, and the three arguments that all of them take."""
+    settings = [f"CREDENTIAL={CREDENTIAL}", f"KEPT_CONNECTIONS={KEPT_CONNECTIONS}", "GOMAXPROCS=1"]
+    modules = f"NODE_PATH={installed.node_modules()}"
+    source = [str(PROGRAMS / file)] if file else []
+    return ["env", *settings, modules, program, *source, str(plan.port), plan.upstream, str(plan.ca or "")]
 
 
-CONTENDERS = (
-    Contender("authproxy", sys.executable, authproxy),
-    Contender("nginx", "nginx", nginx),
-    Contender("haproxy", "haproxy", haproxy),
-    Contender("aiohttp, naive", sys.executable, naive),
-)
+def direct(plan: Plan) -> list[str]:
+    raise NotImplementedError("there is nothing to start")
+
+
+def contenders(checkouts: dict[str, Path]) -> list[Contender]:
+    """All of them, whether they are here or not. More than one checkout means more than one of ours."""
+    nginx, haproxy = shutil.which("nginx"), shutil.which("haproxy")
+    envoy, caddy, go = installed.envoy(), installed.caddy(), installed.go_proxy()
+    node, undici = installed.node("http-proxy"), installed.node("undici")
+    own = [
+        Contender(key, key.replace("ours", "authproxy").replace(":", " "), sys.executable, "", partial(ours, path))
+        for key, path in (checkouts or {"ours": ROOT}).items()
+    ]
+    return [
+        *own,
+        Contender("nginx", "nginx", nginx, "apt-get install nginx-light", proxies.nginx, ("-v",)),
+        Contender(
+            "nginx-large",
+            "nginx, large buffers",
+            nginx,
+            "apt-get install nginx-light",
+            proxies.nginx_with_large_buffers,
+            is_for_bodies=True,
+        ),
+        Contender("haproxy", "HAProxy", haproxy, "apt-get install haproxy", proxies.haproxy, ("-v",)),
+        Contender(
+            "envoy",
+            "Envoy, credential_injector",
+            envoy,
+            INSTALL,
+            partial(proxies.envoy, envoy or ""),
+            ("--version",),
+        ),
+        Contender("go", "Go, httputil.ReverseProxy", go, INSTALL, partial(written, go or "", "")),
+        Contender("caddy", "Caddy", caddy, INSTALL, partial(proxies.caddy, caddy or ""), ("version",)),
+        Contender(
+            "undici",
+            "Node, http + undici",
+            undici,
+            f"Node.js, then {INSTALL}",
+            partial(written, undici or "", "undici.cjs"),
+            ("--version",),
+        ),
+        Contender(
+            "http-proxy",
+            "Node, http-proxy",
+            node,
+            f"Node.js, then {INSTALL}",
+            partial(written, node or "", "http_proxy.cjs"),
+            ("--version",),
+        ),
+        Contender("aiohttp", "aiohttp, naive", sys.executable, "", partial(written, sys.executable, "naive.py")),
+        Contender("direct", "no proxy", nginx, "", direct),
+    ]

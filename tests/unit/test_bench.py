@@ -1,0 +1,171 @@
+"""What the benchmark makes of what it sees. Nothing here is timed: figures belong to the benchmark."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from bench import open_loop
+from bench.answers import Answer
+from bench.contender import CALLERS_OWN, CREDENTIAL
+from bench.contenders import contenders
+from bench.figures import Figure, figure, paired_difference, paired_ratio, percentile
+from bench.verification import NotAuthenticated, problem_of, request_head, verify
+from bench.wrk import WrkReport, report_of
+
+REPORT = """Running 3s test @ http://127.0.0.1:1/plain/small
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.40ms  700.99us  18.53ms   94.71%
+    Req/Sec    46.74k     3.13k   50.26k    86.67%
+  Latency Distribution
+     50%    1.28ms
+     75%    1.50ms
+     90%    1.81ms
+     99%    {p99}
+  139477 requests in 3.00s, 160.09MB read
+{trouble}Requests/sec:  46466.60
+"""
+
+
+@pytest.mark.parametrize(
+    ("p99", "milliseconds"), [("810.00us", 0.81), ("4.31ms", 4.31), ("1.25s", 1250.0), ("1.50m", 90_000.0)]
+)
+def test_wrks_report_is_read_whatever_its_units(p99: str, milliseconds: float) -> None:
+    assert report_of(REPORT.format(p99=p99, trouble="")) == WrkReport(139477, 0, 0, 3.0, milliseconds)
+
+
+def test_failures_and_broken_connections_are_seen() -> None:
+    """A proxy that answers 502 quickly would look fast."""
+    trouble = "  Socket errors: connect 1, read 2, write 3, timeout 4\n  Non-2xx or 3xx responses: 17\n"
+    report = report_of(REPORT.format(p99="4.31ms", trouble=trouble))
+    assert (report.failures, report.broken) == (17, 10)
+
+
+def test_what_is_no_report_is_refused() -> None:
+    with pytest.raises(ValueError, match="unable to connect"):
+        report_of("unable to connect to 127.0.0.1:1 Connection refused\n")
+
+
+def test_a_figure_is_the_median_with_its_spread() -> None:
+    assert figure([3.0, 9.0, 1.0]) == Figure(3.0, 1.0, 9.0)
+
+
+def test_ratios_and_differences_are_taken_round_by_round() -> None:
+    """A machine that is twice as slow in one round makes no contender look better than another."""
+    base, other = [10.0, 20.0, 10.0], [5.0, 10.0, 5.0]
+    assert paired_ratio(base, other) == Figure(2.0, 2.0, 2.0)
+    assert paired_difference(base, [one + 1 for one in base]) == Figure(1.0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="shorter"):
+        paired_ratio(base, other[:2])
+
+
+def test_a_percentile_is_a_value_that_was_seen() -> None:
+    samples = [float(number) for number in range(100, 0, -1)]
+    assert [percentile(samples, percent) for percent in (1, 50, 99, 100)] == [1.0, 50.0, 99.0, 100.0]
+    assert percentile([7.0], 99) == 7.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_an_answer_ends_where_it_ends_however_it_is_cut(answer: bytes) -> None:
+    for size in range(1, len(answer) + 1):
+        pieces = [answer[start : start + size] for start in range(0, len(answer), size)]
+        read = Answer()
+        assert [read.feed(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+        assert read.status == 200 and read.is_kept
+
+
+def test_an_answer_may_close_its_connection_and_must_have_a_length() -> None:
+    closing = Answer()
+    assert closing.feed(b"HTTP/1.1 401 No\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n")
+    assert (closing.status, closing.is_kept) == (401, False)
+    with pytest.raises(ValueError, match="without a length"):
+        Answer().feed(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ([f"authorization: {CREDENTIAL}"], None),
+        ([], "0 Authorization"),
+        (["Authorization: Bearer something-else"], "not the credential"),
+        ([f"Authorization: {CREDENTIAL}", f"Authorization: {CREDENTIAL}"], "2 Authorization"),
+        ([f"Authorization: {CREDENTIAL}", f"Authorization: {CALLERS_OWN}"], "caller's"),
+        ([f"Authorization: {CREDENTIAL}", f"X-Original-Authorization: {CALLERS_OWN}"], "caller's"),
+    ],
+)
+def test_a_contender_has_to_send_the_credential_alone(fields: list[str], problem: str | None) -> None:
+    found = problem_of(200, "\r\n".join(["GET /head HTTP/1.1", "Host: x", *fields]))
+    assert found is None if problem is None else problem in str(found)
+    assert problem_of(502, "") == "answered 502"
+
+
+class Vendor:
+    """Answers 200 to every request, once so many of them have come."""
+
+    def __init__(self, wait_for: int) -> None:
+        self._barrier = threading.Event()
+        self._wait_for = wait_for
+        self._seen = 0
+        self._lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self.listener.getsockname()[1])
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(65536):
+                with self._lock:
+                    self._seen += 1
+                    if self._seen >= self._wait_for:
+                        self._barrier.set()
+                self._barrier.wait(20)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def test_load_at_a_rate_does_not_wait_for_answers() -> None:
+    """Nothing is answered until more requests came than there were connections: a closed loop would wait for ever."""
+    vendor = Vendor(wait_for=open_loop.KEPT_AT_FIRST * 2)
+    with vendor.listener:
+        head = request_head(vendor.port, "/small", CREDENTIAL)
+        report = open_loop.run(vendor.port, head, rate=1000, seconds=0.2, warm_up=0)
+    assert report.failures == 0
+    assert report.requests == len(list(open_loop.due_times(1000, 0.2))) > open_loop.KEPT_AT_FIRST * 2
+    assert report.p50_ms <= report.p99_ms <= report.worst_ms
+
+
+def test_every_contender_meets_the_same_schedule() -> None:
+    assert list(open_loop.due_times(500, 1)) == list(open_loop.due_times(500, 1))
+
+
+def test_verification_asks_the_contender() -> None:
+    """A server that answers 200 with something else has shown nothing."""
+    vendor = Vendor(wait_for=1)
+    with vendor.listener, pytest.raises(NotAuthenticated, match=r"^Somebody: .*not the credential alone"):
+        verify("Somebody", vendor.port, "/plain/head")
+
+
+def test_a_contender_that_is_not_here_says_how_to_get_it() -> None:
+    known = contenders({})
+    assert len({one.key for one in known}) == len(known)
+    assert [one.key for one in known if one.program is None and not one.install] == []
