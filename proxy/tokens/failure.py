@@ -27,9 +27,16 @@ class LoginFailure(Exception):
 
 
 class LoginRefused(LoginFailure):
-    """The credential's fault: trying again soon changes nothing, and may lock the account."""
+    """The credential's fault: trying again soon changes nothing, and may lock the account.
+
+    `is_final` says that what was presented is spent or revoked, and will never be taken again.
+    """
 
     outcome = "refused"
+
+    def __init__(self, cause: str, *, status: int | None = None, is_final: bool = False) -> None:
+        super().__init__(cause, status=status)
+        self.is_final = is_final
 
 
 class LoginUnavailable(LoginFailure):

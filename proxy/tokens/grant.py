@@ -23,11 +23,12 @@ Paths = str | list[str]
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _NO_TOKENS = frozenset({"undefined", "null", "none", "nan", "true", "false"})
 # RFC 6749 section 5.2; some servers send these with a 200.
+DEAD_GRANT = "invalid_grant"
 _REFUSALS = frozenset(
     [
         "access_denied",
         "invalid_client",
-        "invalid_grant",
+        DEAD_GRANT,
         "invalid_request",
         "invalid_scope",
         "unauthorized_client",
@@ -86,6 +87,14 @@ def is_usable_token(value: Any) -> bool:
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None and value.lower() not in _NO_TOKENS
 
 
+def names_dead_grant(body: bytes) -> bool:
+    """Whether the body of an error says that the grant, such as a refresh token, is spent, expired or revoked."""
+    try:
+        return bool(first_value(parse_document(body), "error") == DEAD_GRANT)
+    except ValueError:
+        return False
+
+
 def _lifetime(stated: Any, token: str, policy: TokenPolicy, clock: Clock) -> float:
     wall = clock.wall()
     return stated_lifetime(stated, wall) or jwt_lifetime(token, wall) or policy.lifetime or DEFAULT_LIFETIME
@@ -104,5 +113,5 @@ def _failure_of(document: Any) -> Exception:
         return LoginRefused("its login endpoint's answer holds errors and no token")
     error = first_value(document, "error")
     if isinstance(error, str) and error in _REFUSALS:
-        return LoginRefused("its login endpoint's answer holds an OAuth error")
+        return LoginRefused("its login endpoint's answer holds an OAuth error", is_final=error == DEAD_GRANT)
     return LoginMalformed("its login endpoint's answer holds no token where `response` says")

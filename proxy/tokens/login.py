@@ -23,7 +23,7 @@ from proxy.errors import (
     UpstreamUntrusted,
 )
 from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginRefused, LoginUnavailable
-from proxy.tokens.grant import TokenFields, read_grant
+from proxy.tokens.grant import TokenFields, names_dead_grant, read_grant
 from proxy.tokens.token import Grant, TokenPolicy
 
 # From the first byte sent to the last one read; the client's own limits may be shorter.
@@ -118,7 +118,7 @@ def _failure_of(answer: LoginAnswer, wall: float) -> LoginFailure:
     status = answer.status
     cause = f"{status} from its login endpoint"
     if 400 <= status < 500 and status not in _TRANSIENT_STATUSES:
-        return LoginRefused(cause, status=status)
+        return LoginRefused(cause, status=status, is_final=names_dead_grant(answer.body))
     if 300 <= status < 400:
         return LoginMalformed(f"{cause}, and redirects are not followed", status=status)
     wish = retry_after_seconds(answer.header("retry-after"), wall) if status == 429 else None

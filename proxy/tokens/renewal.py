@@ -45,6 +45,8 @@ class Renewal:
         self._clock = clock
         self._report = report
         self._refresh_token = source.initial_refresh_token
+        # What the configuration said when ours proved dead: an older one, or the same.
+        self._configured_then: str | None = None
 
     async def obtain(self) -> Obtained:
         """A new grant. Raises LoginFailure.
@@ -55,7 +57,7 @@ class Renewal:
         obtained = await self._by_refresh()
         if obtained is None:
             if self.source.login is None:
-                raise LoginRefused("no refresh token, and nothing to log in with")
+                raise LoginRefused("its refresh token is spent or revoked, and there is nothing else to log in with")
             obtained = await self._attempt(self.source.login)
         if obtained.grant.refresh_token is not None:
             self._refresh_token = obtained.grant.refresh_token
@@ -63,7 +65,7 @@ class Renewal:
 
     async def _by_refresh(self) -> Obtained | None:
         """None if a full login has to follow. Raises LoginFailure if that is impossible or would not help."""
-        refresh, token = self.source.refresh, self._refresh_token
+        refresh, token = self.source.refresh, self._refresh_token or self._corrected()
         if refresh is None or token is None:
             return None
         try:
@@ -71,13 +73,26 @@ class Renewal:
         except LoginFailure as failure:
             is_spent = failure.outcome == "refused" or failure.is_lost
             if self.source.login is None:
-                # Nothing else to fall back on than what the configuration says, which may have been corrected.
-                self._refresh_token = self.source.initial_refresh_token if failure.outcome == "refused" else token
+                self._refresh_token = token
+                if _is_dead(failure):
+                    self._give_up()
                 raise
             if not is_spent and not _says_it_is_broken(failure):
                 raise
             self._refresh_token = None if is_spent else token
             return None
+
+    def _give_up(self) -> None:
+        """Never send this refresh token again, nor the configuration's, which it came from, until that one changes."""
+        configured = self.source.initial_refresh_token
+        self._refresh_token = None
+        self._configured_then = configured.reveal() if configured is not None else ""
+
+    def _corrected(self) -> Secret | None:
+        configured = self.source.initial_refresh_token
+        if configured is None or self._configured_then is None or configured.reveal() == self._configured_then:
+            return None
+        return configured
 
     async def _twice_if_lost(self, call: Login) -> Obtained:
         try:
@@ -102,6 +117,11 @@ class Renewal:
             raise
         self._report("ok", self._clock.now() - began)
         return Obtained(grant, began, wall)
+
+
+def _is_dead(failure: LoginFailure) -> bool:
+    """Whether the server said that a refresh token is dead, or refused one that it may have taken before."""
+    return isinstance(failure, LoginRefused) and (failure.is_final or failure.is_lost)
 
 
 def _says_it_is_broken(failure: LoginFailure) -> bool:

@@ -196,8 +196,14 @@ async def test_a_refresh_token_grant_keeps_the_newest_token() -> None:
     ]
 
 
-async def test_a_refused_refresh_token_leaves_nothing_to_log_in_with() -> None:
-    async with login_endpoint(Answer(400, b'{"error":"invalid_grant"}'), grant("t1")) as endpoint:
+@pytest.mark.parametrize(
+    ("status", "error", "is_dead"),
+    [(400, "invalid_grant", True), (200, "invalid_grant", True), (401, "invalid_client", False), (403, "", False)],
+)
+async def test_only_a_refresh_token_that_is_called_dead_is_given_up(status: int, error: str, is_dead: bool) -> None:
+    """Any other refusal may be mended at the vendor's: the same token is sent again, within the budget."""
+    refusal = Answer(status, json.dumps({"error": error}).encode())
+    async with login_endpoint(refusal, grant("t1")) as endpoint:
         clock = FakeClock()
         scheme = OAuth2RefreshToken(
             token_url=f"{endpoint.url}/token",
@@ -209,7 +215,12 @@ async def test_a_refused_refresh_token_leaves_nothing_to_log_in_with() -> None:
         with pytest.raises(CredentialRejected):
             await scheme.authorize(REQUEST)
         clock.advance(60)
-        assert await token_of(scheme) == "Bearer t1"
+        if not is_dead:
+            assert await token_of(scheme) == "Bearer t1"
+            return
+        with pytest.raises(CredentialRejected):
+            await scheme.authorize(REQUEST)
+        assert len(endpoint.received) == 1
 
 
 async def test_a_lost_answer_is_asked_for_once_more() -> None:
