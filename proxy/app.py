@@ -16,7 +16,7 @@ from proxy.clock import Clock, SystemClock
 from proxy.config.models import ServerSettings, Settings
 from proxy.config.problems import ConfigError
 from proxy.gateway.gateway import Gateway
-from proxy.gateway.guard import Guard
+from proxy.gateway.guard import Client, Guard
 from proxy.gateway.server import Listener, check_parser
 from proxy.ledger import Ledger
 from proxy.listening import bind, bound_address, bound_port
@@ -61,20 +61,20 @@ class App:
     async def start(self) -> None:
         """Listen. Raises OSError if an address cannot be had."""
         server = self._assembly.settings.server
-        sock = bind(server.listen)
+        sock = bind(server.listen, server.socket_file)
         admin_sock = None
         try:
-            admin_sock = None if server.admin is None else bind(server.admin)
+            admin_sock = None if server.admin is None else bind(server.admin, server.socket_file)
         except OSError:
             sock.close()
             raise
         self.address, self._port = bound_address(sock), bound_port(sock)
         self._gateway.guard = self._guard(self._assembly)
-        await self._listener.listen(sock)
+        await self._listener.listen(sock, server.socket_file)
         if admin_sock is not None:
             self.admin_address = bound_address(admin_sock)
             self._admin = AdminServer(self._snapshot, self.metrics, server.allowed_hosts)
-            await self._admin.start(admin_sock)
+            await self._admin.start(admin_sock, server.socket_file)
         self._sweeper = asyncio.create_task(self._sweep())
 
     def announce(self) -> None:
@@ -154,8 +154,8 @@ class App:
         return assembly
 
     def _tell_what_waits(self, old: ServerSettings, new: ServerSettings) -> None:
-        for key, before, now in (("listen", old.listen, new.listen), ("admin", old.admin, new.admin)):
-            if before != now:
+        for key in ("listen", "admin", "socket"):
+            if getattr(old, key) != getattr(new, key):
                 log.warning("server.%s has changed, which takes a restart", key)
 
     def _skewed(self, provider: str, seconds: float) -> None:
@@ -169,7 +169,8 @@ class App:
 
     def _guard(self, assembly: Assembly) -> Guard:
         server = assembly.settings.server
-        return Guard(self._port, server.allowed_hosts, server.token)
+        clients = [Client(name, client.token, frozenset(client.routes)) for name, client in server.clients.items()]
+        return Guard(self._port, server.allowed_hosts, server.token, clients)
 
     async def _sweep(self) -> None:
         while True:

@@ -74,6 +74,13 @@ class CallerNotAuthorized(CallerError):
     proxy_status = "http_request_denied"
 
 
+class ClientNotAllowed(CallerError):
+    status = 403
+    code = "client_not_allowed"
+    title = "The client that this X-AuthProxy-Token belongs to may not use this path."
+    proxy_status = "http_request_denied"
+
+
 class DeniedByRoute(CallerError):
     status = 403
     code = "denied_by_route"

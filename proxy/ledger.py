@@ -51,6 +51,7 @@ class Ledger:
                 passage.credential,
                 passage.repeats,
                 None if passage.error is None else passage.error.code,
+                passage.client,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Sockets to listen on, for callers and for the admin pages."""
+"""Sockets to listen on, for callers and for the admin pages; and who may connect to one that is a file."""
 
 from __future__ import annotations
 
@@ -6,18 +6,42 @@ import errno
 import os
 import socket
 import stat
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
+_MINE_ONLY = 0o600
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group (unix(7))
 
-def bind(address: str) -> socket.socket:
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """How a socket file is made: `owner` and `group` are numbers, None for the process's own.
+
+    `allowed_uids` are the users whose processes may connect, on systems that tell (Linux). None: root, us and
+    the owner if the mode gives nobody else access, and whoever the mode lets in otherwise.
+    """
+
+    mode: int = _MINE_ONLY
+    owner: int | None = None
+    group: int | None = None
+    allowed_uids: frozenset[int] | None = None
+
+    def admits(self, uid: int) -> bool:
+        if self.allowed_uids is not None:
+            return uid in self.allowed_uids
+        return bool(self.mode & 0o077) or uid in (0, os.geteuid(), self.owner)
+
+
+def bind(address: str, socket_file: SocketFile = SocketFile()) -> socket.socket:
     """A listening socket for `host:port`, `[::1]:port` or `unix:/path`.
 
-    A socket file is made with mode 0600; one that a dead process left behind is replaced, a symlink never.
-    Raises OSError with the address as its `filename`.
+    A socket file that a dead process left behind is replaced, a symlink never. Raises OSError with the address
+    as its `filename`.
     """
     try:
         if address.startswith("unix:"):
-            return _bind_unix(Path(address.removeprefix("unix:")))
+            return _bind_unix(Path(address.removeprefix("unix:")), socket_file)
         return _bind_tcp(address)
     except OSError as error:
         error.filename = address  # So that whoever tells of it can say which of two addresses it was.
@@ -36,6 +60,14 @@ def bound_port(sock: socket.socket) -> int | None:
     return None if sock.family == socket.AF_UNIX else int(sock.getsockname()[1])
 
 
+def is_admitted(sock: socket.socket | None, socket_file: SocketFile) -> bool:
+    """Whether this connection's other end may speak here. Only a socket file knows whose process that is."""
+    if sock is None or sock.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        return True
+    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return socket_file.admits(uid)
+
+
 def _bind_tcp(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -49,16 +81,22 @@ def _bind_tcp(address: str) -> socket.socket:
     return sock
 
 
-def _bind_unix(path: Path) -> socket.socket:
+def _bind_unix(path: Path, socket_file: SocketFile) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.lexists(path):
             _remove_dead_socket(path)
-        before = os.umask(0o177)
+        before = os.umask(0o777 & ~socket_file.mode)
         try:
             sock.bind(str(path))
         finally:
             os.umask(before)
+        if socket_file.owner is not None or socket_file.group is not None:
+            # Nobody can connect before listen(), so there is no moment with the wrong owner.
+            unchanged = -1
+            owner = unchanged if socket_file.owner is None else socket_file.owner
+            group = unchanged if socket_file.group is None else socket_file.group
+            os.chown(path, owner, group, follow_symlinks=False)
     except BaseException:
         sock.close()
         raise

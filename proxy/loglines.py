@@ -22,7 +22,8 @@ class RequestRecord(NamedTuple):
 
     `duration` and `upstream` (until the head of the vendor's answer, None if none came) are in seconds; the
     bytes are those of the bodies. `credential` is one of none, static, signed, cached, fetched. `status` 499
-    means that the caller hung up. `error` is the code of an answer of our own.
+    means that the caller hung up. `error` is the code of an answer of our own. `client` is the configured name of
+    whose token the caller showed.
     """
 
     route: str | None
@@ -36,6 +37,7 @@ class RequestRecord(NamedTuple):
     credential: str = "none"
     retries: int = 0
     error: str | None = None
+    client: str | None = None
 
 
 def timestamp(wall: float) -> str:
@@ -45,13 +47,13 @@ def timestamp(wall: float) -> str:
 
 
 def request_json(stamp: str, record: RequestRecord) -> str:
-    route, provider, method, status, duration, upstream, received, sent, credential, retries, error = record
+    route, provider, method, status, duration, upstream, received, sent, credential, retries, error, client = record
     return (
         f'{{"time":"{stamp}","level":"info","event":"request","route":{_quoted(route)},"provider":{_quoted(provider)},'
         f'"method":{_quoted(method)},"status":{status},"duration_ms":{duration * 1000:.3f},'
         f'"upstream_ms":{"null" if upstream is None else f"{upstream * 1000:.3f}"},'
         f'"request_bytes":{received},"response_bytes":{sent},"credential":{_quoted(credential)},'
-        f'"retries":{retries},"error":{_quoted(error)}}}\n'
+        f'"retries":{retries},"error":{_quoted(error)},"client":{_quoted(client)}}}\n'
     )
 
 
@@ -67,7 +69,12 @@ def request_coloured(stamp: str, record: RequestRecord) -> str:
 def _request_text(stamp: str, record: RequestRecord, status: str) -> str:
     target = "(no route)" if record.route is None else f"{record.route} -> {record.provider}"
     waited = "" if record.upstream is None else f" (upstream {record.upstream * 1000:.1f})"
-    notes = [record.credential, *([f"retries {record.retries}"] if record.retries else []), record.error or ""]
+    notes = [
+        record.credential,
+        *([f"retries {record.retries}"] if record.retries else []),
+        *([f"client {record.client}"] if record.client else []),
+        record.error or "",
+    ]
     line = f"{record.method:<7} {target:<24} {record.duration * 1000:>8.1f} ms{waited}  {' '.join(notes)}"
     return f"{stamp[11:23]} {status} {plain(line).rstrip()}\n"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from proxy.admin.answers import BROWSER_REFUSED, HOST_NOT_ALLOWED, Problem
+from proxy.hosts import hosts_of, loopback_hosts
 
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 # What browsers say of a page's own requests, and of an address that was typed or opened from outside a page.
 _OWN_SITES = frozenset({b"same-origin", b"none"})
 
@@ -35,13 +35,11 @@ def objection(headers: RawHeaders, local: SocketName, allowed_hosts: Iterable[st
 def own_hosts(local: SocketName) -> Iterator[str]:
     """Every Host value that names this end of a connection."""
     if local is None:
-        yield from _LOOPBACK_NAMES
+        yield from loopback_hosts(None)
         return
     address, port = local
-    for name in (*_LOOPBACK_NAMES, _literal(address)):
-        yield f"{name}:{port}"
-        if port == 80:
-            yield name
+    yield from loopback_hosts(port)
+    yield from hosts_of(_literal(address), port)
 
 
 def _literal(address: str) -> str:

@@ -25,6 +25,7 @@ from proxy.admin.answers import (
 from proxy.admin.guard import SocketName, objection
 from proxy.admin.page import POLICY, status_page
 from proxy.admin.status import ProviderStatus, StatusSnapshot, health, health_line, unready_because
+from proxy.listening import SocketFile, is_admitted
 from proxy.metrics import Metrics
 
 _log = logging.getLogger("authproxy.admin")
@@ -56,10 +57,11 @@ class AdminServer:
         """Answer these Host values from now on, beside the listener's own address and the loopback names."""
         self._allowed_hosts = tuple(hosts)
 
-    async def start(self, sock: socket.socket) -> None:
-        """Begin to accept on a bound socket, of TCP or a socket file."""
+    async def start(self, sock: socket.socket, socket_file: SocketFile = SocketFile()) -> None:  # noqa: B008 - frozen
+        """Begin to accept on a bound socket; `socket_file` says who may connect if it is one."""
         loop = asyncio.get_running_loop()
         self._server = _ReadingServer(self._handle)
+        self._server.socket_file = socket_file
         if sock.family == socket.AF_UNIX:
             self._socket_path = Path(sock.getsockname())
             self._listening = await loop.create_unix_server(self._server, sock=sock)
@@ -135,6 +137,13 @@ class _Connection(RequestHandler):
 
 
 class _ReadingServer(Server):
+    socket_file = SocketFile()
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if not is_admitted(transport.get_extra_info("socket"), self.socket_file):
+            transport.abort()
+
     def __call__(self) -> _Connection:
         return _Connection(
             self,

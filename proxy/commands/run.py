@@ -11,6 +11,7 @@ from proxy.app import App
 from proxy.config.load import load
 from proxy.config.models import Settings
 from proxy.logs import configure
+from proxy.memory import close_to_others
 from proxy.terminal import admin_option, config_option, configuration_path, exits, given, listen_option, run_loop
 
 
@@ -21,6 +22,7 @@ from proxy.terminal import admin_option, config_option, configuration_path, exit
 @exits
 def run(config: str | None, listen: str | None, admin: str | None) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+    close_to_others()  # Before there is a secret in memory.
     path, overrides = configuration_path(config), given(listen=listen, admin=admin)
 
     def read() -> Settings:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from proxy.config.addresses import reaches_beyond_loopback
+from proxy.config.callers import check_callers, check_clients
 from proxy.config.exact import validated
 from proxy.config.models import ProviderSettings, RouteSettings, ServerSettings, Settings, TokenStoreSettings
 from proxy.config.nodes import AnyNode, MapNode, Scalar
@@ -56,11 +55,14 @@ class _Reading:
     def settings(self, path: Path, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
         for key, node in self._document.entries.items():
             if key not in SECTIONS:
-                self._report.error(node.key, "unknown key" + suggestion(key, SECTIONS))
+                moved = "; clients belong under `server`" if key == "clients" else suggestion(key, SECTIONS)
+                self._report.error(node.key, f"unknown key{moved}")
         server = self._server(environ, overrides)
         tokens = validated(TokenStoreSettings, self._optional("tokens"), self._sources, self._report)
         providers = self._providers()
         routes = self._routes(providers)
+        if server is not None:
+            check_clients(server, self._optional("server"), self._declared("routes"), self._report)
         self._report.raise_errors()
         assert server is not None and tokens is not None
         return Settings(
@@ -81,22 +83,8 @@ class _Reading:
                 node = node.with_entries({key: Scalar(place, place, value)})
         server = validated(ServerSettings, node, self._sources, self._report)
         if server is not None and isinstance(node, MapNode):
-            self._check_listeners(server, node)
+            check_callers(server, node, self._report)
         return server
-
-    def _check_listeners(self, server: ServerSettings, node: MapNode) -> None:
-        listen, admin = (node.entries[key].place if key in node.entries else node.key for key in _VARIABLES)
-        if reaches_beyond_loopback(server.listen) and server.token is None:
-            self._report.error(
-                replace(listen, path="server.listen"),
-                "other machines could use the credentials; listen on 127.0.0.1, or set `server.token`",
-            )
-        if server.admin is None:
-            return
-        if server.admin == server.listen and not server.listen.endswith(":0"):
-            self._report.error(replace(admin, path="server.admin"), "the same address as `server.listen`")
-        elif reaches_beyond_loopback(server.admin):
-            self._report.warn(replace(admin, path="server.admin"), "other machines can read metrics and status")
 
     def _providers(self) -> dict[str, ProviderSettings]:
         providers = {}
@@ -107,8 +95,7 @@ class _Reading:
         return providers
 
     def _routes(self, providers: Mapping[str, ProviderSettings]) -> dict[str, RouteSettings]:
-        declared = self._document.entries.get("providers")
-        names = declared.entries if isinstance(declared, MapNode) else {}
+        names = self._declared("providers")
         nodes, routes = self._required("routes"), {}
         for prefix, node in nodes.entries.items():
             route = read_route(prefix, node, names, self._sources, self._report)
@@ -131,6 +118,11 @@ class _Reading:
         else:
             self._report.error(node.place, "expected a mapping")
         return MapNode(Place(path=section), Place(path=section))
+
+    def _declared(self, section: str) -> Mapping[str, AnyNode]:
+        """What stands in the section, whether or not it is right."""
+        node = self._document.entries.get(section)
+        return node.entries if isinstance(node, MapNode) else {}
 
     def _optional(self, section: str) -> AnyNode:
         place = Place(path=section)

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
 
-from proxy.config import addresses, names, urls
+from proxy.config import addresses, names, urls, users
 from proxy.config.problems import Problem
 from proxy.duration import Lifetime, Seconds
+from proxy.listening import SocketFile
 from proxy.schemes.base import AuthScheme
 from proxy.secret import Secret
 from proxy.template import Template
@@ -55,6 +56,11 @@ ParameterName = Annotated[str, AfterValidator(names.parameter_name)]
 ComparedParameter = Annotated[str, AfterValidator(names.compared_parameter)]
 Method = Annotated[str, AfterValidator(names.method), WithJsonSchema({"enum": list(names.METHODS)})]
 Prefix = Annotated[str, AfterValidator(names.route_prefix)]
+ClientName = Annotated[str, AfterValidator(names.client_name)]
+Mode = Annotated[int, BeforeValidator(users.mode), WithJsonSchema({"type": "string", "pattern": "^0[0-7]{3}$"})]
+_NAME_OR_NUMBER = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}
+User = Annotated[int, BeforeValidator(users.user), WithJsonSchema(_NAME_OR_NUMBER)]
+Group = Annotated[int, BeforeValidator(users.group), WithJsonSchema(_NAME_OR_NUMBER)]
 Size = Annotated[
     int,
     BeforeValidator(names.size),
@@ -65,13 +71,42 @@ Size = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSettings:
+    """How a socket file is made, and whose processes may connect; users and groups by name or number."""
+
+    mode: Mode = 0o600
+    owner: User | None = None
+    group: Group | None = None
+    allowed_uids: frozenset[User] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """A caller with a token of its own, and the prefixes of the routes that it may use."""
+
+    token: Secret
+    routes: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """Where the proxy listens, and to whom it answers."""
 
     listen: ListenAddress = "127.0.0.1:8080"
     admin: AdminAddress = "127.0.0.1:9180"
+    socket: SocketSettings = SocketSettings()
     token: Secret | None = None
+    clients: dict[ClientName, ClientSettings] = field(default_factory=dict)
     allowed_hosts: tuple[AllowedHost, ...] = ()
+
+    @property
+    def wants_tokens(self) -> bool:
+        """Whether a caller has to show one."""
+        return self.token is not None or bool(self.clients)
+
+    @property
+    def socket_file(self) -> SocketFile:
+        return SocketFile(self.socket.mode, self.socket.owner, self.socket.group, self.socket.allowed_uids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

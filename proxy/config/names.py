@@ -11,6 +11,7 @@ from proxy.target import canonical
 
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIZE = re.compile(r"(\d{1,15})\s*(B|kB|KB|KiB|MB|MiB|GB|GiB)?")
 _UNITS = {"B": 1, "kB": 1000, "KB": 1000, "KiB": 1 << 10, "MB": 10**6, "MiB": 1 << 20, "GB": 10**9, "GiB": 1 << 30}
 METHODS = (
@@ -65,6 +66,13 @@ def method(name: str) -> str:
         raise ValueError("TRACE and CONNECT are never passed on")
     if name not in METHODS:
         raise ValueError(f"unknown method{suggestion(name, METHODS)}")
+    return name
+
+
+def client_name(name: str) -> str:
+    """What the log calls a client."""
+    if not _CLIENT.fullmatch(name):
+        raise ValueError("a client's name is up to 64 letters, digits, `.`, `_` and `-`")
     return name
 
 

@@ -20,7 +20,7 @@ from proxy.errors import (
 from proxy.gateway.body import HELD_LIMIT, CallerBody, CallerGone
 from proxy.gateway.cors import answer_headers, is_preflight, preflight_answer
 from proxy.gateway.forward import Inbound, forward
-from proxy.gateway.guard import Guard, check_page
+from proxy.gateway.guard import Client, Guard, check_client, check_page
 from proxy.gateway.headers import SpecialFields, check_framing, field_value, special_fields
 from proxy.gateway.passage import Done, Passage, Witness
 from proxy.gateway.refusal import refusal
@@ -82,9 +82,11 @@ class Gateway:
     async def _pass_on(self, caller: BaseRequest, passage: Passage) -> Done:
         headers, target = caller.raw_headers, caller.raw_path
         fields = special_fields(headers)
-        self._check_request(caller, fields)
+        client = self._check_request(caller, fields)
+        passage.client = None if client is None else client.name
         route = self.routes.find(target)
         check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
+        check_client(client, None if route is None else route.prefix)
         if route is None:
             check_page(fields, frozenset())
             raise NoRoute
@@ -117,9 +119,9 @@ class Gateway:
             raise
         return Done(keep_alive=keep_alive)
 
-    def _check_request(self, caller: BaseRequest, fields: SpecialFields) -> None:
-        """What can be said of a request before its route is known. Raises a CallerError."""
-        self.guard.check_caller(fields)
+    def _check_request(self, caller: BaseRequest, fields: SpecialFields) -> Client | None:
+        """Who calls, and what can be said of a request before its route is known. Raises a CallerError."""
+        client = self.guard.check_caller(caller.method, fields)
         if caller.version not in ((1, 0), (1, 1)):
             raise MalformedRequest
         if caller.method in _REFUSED_METHODS:
@@ -128,6 +130,7 @@ class Gateway:
         expectation = field_value(fields, b"expect")
         if expectation is not None and expectation.lower() != b"100-continue":
             raise UnknownExpectation
+        return client
 
     def _body(self, caller: BaseRequest, fields: SpecialFields, route: Route) -> CallerBody:
         length = field_value(fields, b"content-length")

@@ -19,6 +19,7 @@ class Passage:
 
     method: str
     started: float
+    client: str | None = None
     route: Route | None = None
     status: int = 0
     error: ProxyError | None = None

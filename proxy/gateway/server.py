@@ -21,6 +21,7 @@ from proxy.gateway.gateway import Gateway
 from proxy.gateway.passage import Done
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import abort
+from proxy.listening import SocketFile, is_admitted
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
 _MAX_TARGET = 8190
@@ -101,6 +102,7 @@ class Listener(Server):
         super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
+        self._socket_file = SocketFile()
         self._spare: socket.socket | None = None
         self._queued: list[socket.socket] = []
 
@@ -118,9 +120,15 @@ class Listener(Server):
             read_bufsize=_READ_BUFFER,
         )
 
-    async def listen(self, sock: socket.socket) -> None:
-        """Begin to accept on a bound socket."""
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if not is_admitted(transport.get_extra_info("socket"), self._socket_file):
+            transport.abort()
+
+    async def listen(self, sock: socket.socket, socket_file: SocketFile = SocketFile()) -> None:  # noqa: B008 - frozen
+        """Begin to accept on a bound socket; `socket_file` says who may connect if it is one."""
         loop = asyncio.get_running_loop()
+        self._socket_file = socket_file
         self._spare = sock.dup()
         if sock.family == socket.AF_UNIX:
             self._socket_path = Path(sock.getsockname())

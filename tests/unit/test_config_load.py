@@ -235,3 +235,42 @@ def test_an_error_shows_each_problem_on_a_line_of_its_own(path: Path) -> None:
         load(path, {})
     assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
     assert len(caught.value.problems) == 4
+
+
+CLIENTS = "clients: {billing: {token: {value: long-token-of-billing}, routes: [/a]}}"
+
+
+def test_clients_have_a_token_and_their_routes(path: Path) -> None:
+    server = loaded(path, one(server=f"{{listen: 0.0.0.0:8080, admin: off, {CLIENTS}}}")).server
+    assert server.clients["billing"].routes == ("/a",)
+    assert server.clients["billing"].token == Secret("long-token-of-billing")
+    assert server.token is None
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        ("{allowed_hosts: [api.local:8080]}", ["browsers do not mark"]),
+        ("{allowed_hosts: ['localhost:9000', '127.0.0.1:9000', '[::1]:9000']}", []),
+        ("{allowed_hosts: [api.local:8080], token: {env: KEY}}", []),
+        (f"{{allowed_hosts: [api.local:8080], {CLIENTS}}}", []),
+        ("{socket: {mode: 0660}}", ["no listener is a socket file"]),
+        ("{listen: unix:/tmp/a.sock, socket: {mode: 0660, group: 0}}", []),
+        (f"{{listen: unix:/tmp/a.sock, socket: {{mode: 0666}}, {CLIENTS}}}", []),
+    ],
+)
+def test_what_weakens_the_guard_is_warned_of(path: Path, server: str, words: list[str]) -> None:
+    """A page can reach a plain-http host by its name, and browsers put no Sec-Fetch headers on that."""
+    warnings = [str(warning) for warning in loaded(path, one(server=server)).warnings]
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+def test_a_socket_file_has_users_by_name_or_number(path: Path) -> None:
+    listen = "listen: unix:/tmp/a.sock"
+    server = loaded(
+        path, one(server=f"{{{listen}, socket: {{mode: 0620, owner: root, group: 7, allowed_uids: [root, 8]}}}}")
+    ).server
+    assert (server.socket_file.mode, server.socket_file.owner, server.socket_file.group) == (0o620, 0, 7)
+    assert server.socket_file.allowed_uids == {0, 8}
+    assert loaded(path, one(server=f"{{{listen}}}")).server.socket_file.mode == 0o600

@@ -75,6 +75,7 @@ def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringI
             "credential": "cached",
             "retries": 1,
             "error": None,
+            "client": None,
         }
     ]
 
