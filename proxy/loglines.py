@@ -48,12 +48,13 @@ def timestamp(wall: float) -> str:
 
 def request_json(stamp: str, record: RequestRecord) -> str:
     route, provider, method, status, duration, upstream, received, sent, credential, retries, error, client = record
+    named = "" if client is None else f',"client":{_quoted(client)}'
     return (
         f'{{"time":"{stamp}","level":"info","event":"request","route":{_quoted(route)},"provider":{_quoted(provider)},'
         f'"method":{_quoted(method)},"status":{status},"duration_ms":{duration * 1000:.3f},'
         f'"upstream_ms":{"null" if upstream is None else f"{upstream * 1000:.3f}"},'
         f'"request_bytes":{received},"response_bytes":{sent},"credential":{_quoted(credential)},'
-        f'"retries":{retries},"error":{_quoted(error)},"client":{_quoted(client)}}}\n'
+        f'"retries":{retries},"error":{_quoted(error)}{named}}}\n'
     )
 
 

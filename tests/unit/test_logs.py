@@ -75,7 +75,6 @@ def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringI
             "credential": "cached",
             "retries": 1,
             "error": None,
-            "client": None,
         }
     ]
 
@@ -84,6 +83,11 @@ def test_an_answer_of_our_own_tells_its_code_and_what_is_not_known_is_null(log: 
     log.log_request(a_request(route=None, provider=None, status=404, upstream=None, error="no_route"))
     (line,) = lines(stream)
     assert (line["route"], line["provider"], line["upstream_ms"], line["error"]) == (None, None, None, "no_route")
+
+
+def test_a_named_client_is_named(log: Log, stream: io.StringIO) -> None:
+    log.log_request(a_request(client="billing"))
+    assert lines(stream)[0]["client"] == "billing"
 
 
 @pytest.mark.parametrize("forged", ['GET"}\n{"event":"forged', "\x1b[2J", "\x00\x7f\u2028\u009b", "caf\xe9"])
