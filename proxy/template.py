@@ -66,6 +66,10 @@ class Template:
             for part in self.parts
         )
 
+    def hides(self, scope: Scope) -> bool:
+        """Whether `masked` has to hide anything; a name that the scope lacks hides nothing."""
+        return any(isinstance(part, Secret) or isinstance(scope.get(str(part)), Secret) for part in self.parts)
+
     def _values(self, scope: Scope) -> Iterator[str | bytes]:
         for part in self.parts:
             value = _look_up(part, scope)

@@ -15,11 +15,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import quote
 
 from pydantic import ConfigDict
 
 from proxy.errors import CredentialRejected
 from proxy.schemes.requirements import require_field_names, require_known_places
+from proxy.secret import MASK
 from proxy.target import canonical
 from proxy.template import Template, Value, variable_scope
 
@@ -194,3 +196,8 @@ def rendered_fields(templates: Mapping[str, Template], scope: Mapping[str, Value
 def masked(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
     """As `rendered`, with *** for every secret."""
     return tuple([(name, template.masked(scope)) for name, template in templates.items()])
+
+
+def unquoted_mask(target: str) -> str:
+    """A target in which secrets are masked, with the mask as it is read and not as it is percent-encoded."""
+    return target.replace(quote(MASK, safe=""), MASK)

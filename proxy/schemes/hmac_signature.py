@@ -25,6 +25,7 @@ from proxy.schemes.base import (
     masked,
     rendered,
     rendered_fields,
+    unquoted_mask,
 )
 from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
 from proxy.schemes.requirements import require_known_places
@@ -40,7 +41,7 @@ from proxy.schemes.signing_scope import (
     target_scope,
 )
 from proxy.schemes.token_bearing import TOKEN_SHOWN, take
-from proxy.secret import Secret
+from proxy.secret import MASK, Secret
 from proxy.template import Template, Value
 from proxy.tokens.credential import Credential
 from proxy.tokens.credential_key import credential_key
@@ -140,12 +141,17 @@ class HmacSignature(AuthScheme):
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         scope = self._shown(request)
         shown = self.message.masked(scope).encode("utf-8", "surrogateescape")
-        text = shown[:LONGEST_SHOWN].decode("ascii", "backslashreplace")
-        lines = [("string to sign", text.encode("unicode_escape").decode())]
-        if len(shown) > LONGEST_SHOWN:
-            lines.append(("length of it", f"{len(shown)} bytes, of which the first {LONGEST_SHOWN} are shown"))
-        lines.append(("sha256 of it", hashlib.sha256(shown).hexdigest()))
-        return (*lines, ("algorithm", f"HMAC-{self.algorithm.upper()}, {self.encoding}"))
+        cut = f", of which the first {LONGEST_SHOWN} are shown" if len(shown) > LONGEST_SHOWN else ""
+        # Byte by byte, so that a line break, a tab or a letter beyond ASCII cannot be overlooked.
+        lines = [
+            ("string to sign", shown[:LONGEST_SHOWN].decode("latin-1").encode("unicode_escape").decode()),
+            ("length of it", f"{len(shown)} bytes{cut}"),
+            ("sha256 of it", hashlib.sha256(shown).hexdigest()),
+        ]
+        if self.message.hides(scope) or any(template.hides(scope) for template in self._signed_query.values()):
+            lines.append(("masked in it", f"{MASK} stands for a secret; length and SHA-256 are of the text as shown"))
+        key = f"key from {self.key.where}, {self.key_encoding}"
+        return (*lines, ("algorithm", f"HMAC-{self.algorithm.upper()}, {self.encoding}; {key}"))
 
     def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
         """The query to inject. Fills the scope with what the request, the moment and the signature are."""
@@ -163,7 +169,8 @@ class HmacSignature(AuthScheme):
         if self._last_shown is None or self._last_shown[0] is not request:
             scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
             self._sign(request, scope)
-            self._last_shown = request, scope | target_scope(request, masked(self._signed_query, scope))
+            texts = target_scope(request, masked(self._signed_query, scope))
+            self._last_shown = request, scope | {name: unquoted_mask(str(text)) for name, text in texts.items()}
         return self._last_shown[1]
 
     def _used_names(self) -> frozenset[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -242,17 +244,113 @@ def test_explain_shows_the_request_as_it_would_leave_with_secrets_masked(tmp_pat
     assert SECRET not in done.stdout
 
 
-def test_explain_names_the_parameters_that_are_removed(tmp_path: Path) -> None:
-    path = write(tmp_path, config().replace("auth:", "drop_query: [debug], auth:"))
-    done = run("explain", "-c", path, "GET", "/acme/x?a=1&Debug=2", "-H", "X-Text: \u2603", environ=ENVIRON)
+def named(done: subprocess.CompletedProcess[str], name: str) -> list[str]:
+    """What the lines of this name say."""
     assert done.returncode == 0, done.stderr
-    assert [line.split() for line in done.stdout.splitlines() if line.startswith("removed")] == [["removed", "?Debug="]]
+    return [line[16:] for line in done.stdout.splitlines() if line[:16].strip() == name]
 
 
-def test_explain_says_how_a_request_would_be_refused(tmp_path: Path) -> None:
-    done = run("explain", "-c", write(tmp_path, config()), "GET", "/none", environ=ENVIRON)
+def test_explain_says_why_something_is_removed(tmp_path: Path) -> None:
+    path = write(tmp_path, config().replace("auth:", "drop_query: [debug], drop_headers: [x-de*], auth:"))
+    sent = ["Authorization: a", "Host: b", "Connection: close, X-Hop", "X-Hop: c", "X-AuthProxy-Token: d", "X-Debug: e",
+            "X-Forwarded-For: f", "X-Kept: g"]  # fmt: skip
+    fields = [word for field in sent for word in ("-H", field)]
+    done = run("explain", "-c", path, "GET", "/acme/x?a=1&Debug=2&debug=3", *fields, environ=ENVIRON)
+    assert named(done, "removed") == [
+        "Authorization: the credential sets it",
+        "Host: made anew for the vendor",
+        "Connection: holds for the connection to the proxy only",
+        "X-Hop: the Connection header keeps it to this hop",
+        "X-AuthProxy-Token: meant for authproxy",
+        "X-Debug: in the provider's drop_headers",
+        "X-Forwarded-For: could change what the vendor reads as the caller, the path or the method",
+        "?Debug=: in the provider's drop_query",
+        "?debug=: in the provider's drop_query",
+    ]
+    assert named(done, "header") == ["Host: 127.0.0.1:1", "X-Kept: g"]
+
+
+def test_explain_shows_what_the_route_adds_and_masks_what_is_a_secret(tmp_path: Path) -> None:
+    text = config().replace("methods:", "query: {k: '${ACME}', p: a b}, headers: {X-K: '${ACME}', X-P: c}, methods:")
+    done = run("explain", "-c", write(tmp_path, text), "GET", "/acme/x?q=1", environ=ENVIRON)
+    assert named(done, "request") == ["GET http://127.0.0.1:1/x?q=1&k=***&p=a%20b"]
+    assert [line.split("   ")[0] for line in named(done, "added")] == [
+        "X-K: ***", "X-P: c", "Authorization: Bearer ***", "?k=***", "?p=a b",
+    ]  # fmt: skip
+    assert SECRET not in done.stdout
+
+
+def test_explain_signs_what_it_shows_when_the_route_adds_a_secret(tmp_path: Path) -> None:
+    auth = 'scheme: hmac_signature, key: {env: ACME}, message: "{{url}}{{nonce}}", headers: {S: "{{signature}}", N: "{{nonce}}"}'
+    text = config().replace('scheme: static, headers: {Authorization: "Bearer ${ACME}"}', auth)
+    done = run(
+        "explain",
+        "-c",
+        write(tmp_path, text.replace("methods:", "query: {k: '${ACME}'}, methods:")),
+        "GET",
+        "/acme/x",
+        environ=ENVIRON,
+    )
+    nonce = next(line for line in named(done, "added") if line.startswith("N: ")).split()[1]
+    assert named(done, "string to sign") == [f"http://127.0.0.1:1/x?k=***{nonce}"]
+    assert SECRET not in done.stdout
+
+
+def test_explain_speaks_json(tmp_path: Path) -> None:
+    arguments = ["explain", "-c", write(tmp_path, config()), "--format", "json", "GET"]
+    told = json.loads(run(*arguments, "/acme/x", "--compare", "Authorization: mine", environ=ENVIRON).stdout)
+    assert (told["route"], told["provider"], told["url"]) == ("/acme", "acme", "http://127.0.0.1:1/x")
+    assert {"name": "Authorization", "value": "Bearer ***", "by": "credential"} in told["headers"]
+    assert told["comparison"]["fits"] == "mistakes"
+    done = run(*arguments, "/none", environ=ENVIRON)
+    assert (done.returncode, json.loads(done.stdout)["refused"]["code"]) == (1, "no_route")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("GET", "/none", "404 no_route: "),
+        ("GET", "/Acme/x", "/acme: differs in upper and lower case"),
+        ("GET", "/acmee", "/acme: the path goes on within the segment; /acme/ would fit"),
+        ("GET", "/acne/x", "/acme: is nearly /acne"),
+        ("GET", "acme/x", "/acme: a path begins with /"),
+        (
+            "DELETE",
+            "/acme/x",
+            "405 method_not_allowed: The route does not allow this method. Here it allows GET, POST.",
+        ),
+        ("GET", "/acme/../x", "400 bad_target: "),
+        ("GET", "/acme/a b", "Here the character at position 8 has to be percent-encoded."),
+        ("GET", "/acme/x?secret=1", "Here the route /acme denies parameter secret."),
+    ],
+)
+def test_explain_says_how_a_request_would_be_refused_and_what_was_nearly_meant(
+    method: str, path: str, words: str, tmp_path: Path
+) -> None:
+    text = config().replace("methods:", "deny_query: [secret], methods:")
+    done = run("explain", "-c", write(tmp_path, text), method, path, environ=ENVIRON)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "404 no_route" in done.stderr
+    assert words in done.stderr
+
+
+def test_explain_takes_a_whole_url_and_tells_of_other_routes_that_fit(tmp_path: Path) -> None:
+    path = write(tmp_path, config("https://api.acme.test/v2") + "  /acme/deep: acme\n")
+    for asked in ("http://localhost:8080/acme/deep/x?a=1", "/acme/deep/x?a=1"):
+        done = run("explain", "-c", path, "GET", asked, environ=ENVIRON)
+        assert named(done, "request") == ["GET https://api.acme.test/v2/x?a=1"]
+        assert named(done, "not taken") == ["/acme: fits too, but the longest prefix wins"]
+    done = run("explain", "-c", path, "GET", "https://api.acme.test/v2/x?a=1", environ=ENVIRON)
+    assert named(done, "route") == ["/acme: the path begins with /acme/"]
+
+
+def test_explain_compares_and_says_which_mistake_fits(tmp_path: Path) -> None:
+    auth = 'scheme: hmac_signature, key: {env: ACME}, message: "{{url}}", headers: {X-Sign: "{{signature}}"}'
+    path = write(tmp_path, config().replace('scheme: static, headers: {Authorization: "Bearer ${ACME}"}', auth))
+    signature = hmac.new(SECRET.encode(), b"http://127.0.0.1:1/x?b=1&a=2", "sha256").hexdigest()
+    arguments = ["explain", "-c", path, "GET", "/acme/x?a=2&b=1", "--compare", f"X-Sign: {signature}"]
+    done = run(*arguments, environ=ENVIRON)
+    assert named(done, "compared")[0] == "it fits if the query parameters are in the order b, a"
+    assert SECRET not in done.stdout
 
 
 def test_explain_logs_in_nowhere(tmp_path: Path) -> None:

@@ -231,6 +231,8 @@ async def test_explaining_shows_the_string_that_the_shown_signature_is_of() -> N
     shown, lines = await scheme.preview(outbound), dict(scheme.explanation(outbound))
     timestamp, nonce = dict(shown.query)["timestamp"], dict(shown.headers)["N"]
     assert lines["string to sign"] == f"https://api.sendwyre.com/p?timestamp={timestamp}|{nonce}"
+    assert lines["sha256 of it"] == hashlib.sha256(lines["string to sign"].encode()).hexdigest()
+    assert "masked in it" not in lines
     assert dict(shown.headers)["S"] == digest(lines["string to sign"].encode()).hex()
 
 
@@ -244,7 +246,14 @@ async def test_explaining_shows_the_string_to_sign_with_secrets_masked() -> None
     outbound = request("/p", "POST", b"a\nb")
     shown, lines = await scheme.preview(outbound), dict(scheme.explanation(outbound))
     assert CANARY not in str(shown) + str(lines)
-    assert lines["string to sign"] == r"https://api.sendwyre.com/p?k=%2A%2A%2A|***|a\nb"
+    assert lines["string to sign"] == r"https://api.sendwyre.com/p?k=***|***|a\nb"
+    assert "length and SHA-256 are of the text as shown" in lines["masked in it"]
     assert dict(shown.headers)["K"] == "***"
     assert shown.query == (("k", "***"),)
     assert dict(shown.headers)["S"] == header(await scheme.authorize(outbound), "S")
+
+
+def test_explaining_shows_every_byte_that_could_be_overlooked() -> None:
+    lines = dict(signed_by().explanation(request("/p", "POST", 'a\r\n\tb\\é "'.encode())))
+    assert lines["string to sign"].endswith(r'/pa\r\n\tb\\\xc3\xa9 "')
+    assert lines["length of it"] == f"{len('https://api.sendwyre.com/p') + 10} bytes"

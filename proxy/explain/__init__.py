@@ -1,0 +1,1 @@
+"""What would be sent for a request, and why; without a network and with every secret masked."""
