@@ -11,16 +11,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import installed
-from bench.cases import CASES, Extent, Rows
+from bench.cases import CASES
 from bench.contender import Contender
 from bench.contenders import contenders
+from bench.machine import described
+from bench.readme import replaced, summary
+from bench.rounds import Extent, Rows
 from bench.servers import settle
 from bench.stage import Stage
-from bench.table import tables
+from bench.table import busy, tables
 
 # The short form: all contenders where the cost of a request is measured, the ones that matter most elsewhere.
 _FEW = ("ours", "nginx", "envoy", "direct")
-_SHORT: dict[str, tuple[str, ...]] = {"get": (), "credentials": (), "tls": _FEW, "rate": _FEW}
+_BODIES = ("ours", "nginx-large", "envoy")
+_SHORT: dict[str, tuple[str, ...]] = {"get": (), "credentials": (), "tls": _FEW, "rate": _FEW, "down": _BODIES}
+_README = installed.ROOT / "README.md"
 _NEEDED = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux"}
 
 
@@ -35,6 +40,7 @@ def main() -> None:
     chosen = _chosen(contenders(options.checkout), options.only)
     extent = Extent(options.seconds or (3 if options.full else 1), options.rounds or (7 if options.full else 3))
     settle()
+    machine = described(chosen, extent)
     results: dict[str, Rows] = {}
     with tempfile.TemporaryDirectory(prefix="authproxy-bench-") as folder, ExitStack() as running:
         stage = Stage(Path(folder), running)
@@ -42,9 +48,19 @@ def main() -> None:
             print(f"{key} ", end="", file=sys.stderr, flush=True)
             few = () if options.full or options.only else _SHORT.get(key, ())
             results[key] = CASES[key](stage, [one for one in chosen if not few or one.kin in few], extent)
-    print(tables(results, {one.key: one.title for one in chosen}))
-    if options.json:
-        Path(options.json).write_text(json.dumps({"results": results}, indent=1) + "\n")
+            if options.json:
+                options.json.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+    _print(results, {one.key: one.title for one in chosen}, machine, write=options.write_readme)
+
+
+def _print(results: dict[str, Rows], titles: dict[str, str], machine: str, *, write: bool) -> None:
+    glance = summary(results, titles, machine)
+    print(f"{tables(results, titles)}\n\n{glance}")
+    if disturbed := busy(results):
+        print(f"\nOther programs had the proxies' core for a good part of: {', '.join(disturbed)}.", file=sys.stderr)
+        print("Ratios of CPU time hold; throughput and latency do not.", file=sys.stderr)
+    if write:
+        _README.write_text(replaced(_README.read_text(), glance))
 
 
 def _options() -> argparse.Namespace:
@@ -60,7 +76,8 @@ def _options() -> argparse.Namespace:
         action="append",
         help="[NAME=]PATH: measure this checkout of ours; several are compared with each other",
     )
-    parser.add_argument("--json", metavar="FILE", help="write every round's values there")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write every round's values there")
+    parser.add_argument("--write-readme", action="store_true", help="put the table into the README")
     parser.add_argument("--install", action="store_true", help="fetch contenders into .bench/, then stop")
     options = parser.parse_args()
     options.checkout = {f"ours:{name}" if name else "ours": path for name, path in options.checkout or ()}

@@ -11,7 +11,7 @@ import ssl
 import sys
 import threading
 
-from bench.contender import CREDENTIAL
+from bench.contender import CREDENTIAL, LOGIN_ANSWER
 
 MEBIBYTE = 1024 * 1024
 LARGE = 100 * MEBIBYTE
@@ -47,6 +47,9 @@ def _exchange(connection: socket.socket) -> bool:
     target = line.split()[1].partition("?")[0]
     if target == "/head":
         return _answer(connection, 200, head)
+    if target == "/login":
+        _take(connection, fields, body)
+        return _answer(connection, 200, LOGIN_ANSWER.encode())
     if f"authorization: {CREDENTIAL}".lower() not in (field.lower() for field in fields):
         _answer(connection, 401, b"")
         return False

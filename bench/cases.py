@@ -5,17 +5,13 @@ A case gives, for each row and each quantity, one value a round. A first round w
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from bench import open_loop, wrk
+from bench import growth, memory, open_loop, transfers, wrk
 from bench.contender import Contender
+from bench.rounds import Extent, Rows, WrongAnswers, in_turn
 from bench.stage import Server, Stage
-
-# Row, quantity, one value a round.
-Rows = dict[str, dict[str, list[float]]]
 
 RATE = 2000
 _POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)\nwrk.headers["Content-Type"] = "text/plain"\n'
@@ -27,18 +23,6 @@ _CREDENTIALS = (
     ("POST, fixed header", "plain", "/post"),
     ("POST, HMAC over URL and body", "signed", "/post"),
 )
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How long a slice is, and how many rounds are kept."""
-
-    seconds: int
-    rounds: int
-
-
-class WrongAnswers(Exception):
-    """Requests that were not answered with success: what was measured is not the job."""
 
 
 def get(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
@@ -70,13 +54,14 @@ def rate(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
 
     def measure(row: str) -> dict[str, float]:
         server = servers[row]
-        before = server.cpu_seconds()
+        before, began = server.usage(), time.perf_counter()
         report = open_loop.run(server.port, server.head("/small"), RATE, extent.seconds)
         if report.failures:
             raise WrongAnswers(f"{row}: {report.failures} failures at {RATE} requests a second")
-        cost = (server.cpu_seconds() - before) / report.requests * 1e6
+        used, seconds = server.usage() - before, time.perf_counter() - began
         figures = {"p50_ms": report.p50_ms, "p99_ms": report.p99_ms, "worst_ms": report.worst_ms}
-        return figures | {"late_p99_ms": report.lateness_ms, "cpu_us": cost}
+        cost = used.cpu / report.asked * 1e6
+        return figures | {"late_p99_ms": report.lateness_ms, "cpu_us": cost, "waited": used.waited / seconds}
 
     return in_turn(list(servers), extent.rounds, measure, warm_up=0)
 
@@ -85,33 +70,24 @@ def _servers(stage: Stage, contenders: Sequence[Contender], upstream: str = "pla
     return {one.key: stage.server(one, upstream) for one in contenders if not one.is_for_bodies}
 
 
-def in_turn(rows: Sequence[str], rounds: int, measure: Callable[[str], dict[str, float]], *, warm_up: int = 1) -> Rows:
-    """One slice of each row, round after round; what the first rounds give is dropped."""
-    kept: Rows = {row: {} for row in rows}
-    for number in range(warm_up + rounds):
-        for row in rows:
-            for quantity, value in measure(row).items():
-                if number >= warm_up:
-                    kept[row].setdefault(quantity, []).append(value)
-        print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return kept
-
-
 def _saturated(rows: dict[str, tuple[Server, str, str]], extent: Extent, stage: Stage) -> Rows:
-    script = Path(stage.folder / "post.lua")
+    script = stage.folder / "post.lua"
     script.write_text(_POST)
 
     def measure(row: str) -> dict[str, float]:
         server, route, path = rows[row]
-        before = server.cpu_seconds()
+        before = server.usage()
         lua = script if path == "/post" else None
         report = wrk.run(server.url(path, route), server.authorization, extent.seconds, lua)
-        cpu = server.cpu_seconds() - before
+        used = server.usage() - before
         if report.failures or report.broken or not report.requests:
             raise WrongAnswers(f"{row}: {report}")
-        rps = report.requests / report.seconds
-        return {"cpu_us": cpu / report.requests * 1e6, "rps": rps, "saturated_p99_ms": report.p99_ms}
+        return {
+            "cpu_us": used.cpu / report.requests * 1e6,
+            "rps": report.requests / report.seconds,
+            "saturated_p99_ms": report.p99_ms,
+            "waited": used.waited / report.seconds,
+        }
 
     return in_turn(list(rows), extent.rounds, measure)
 
@@ -122,4 +98,11 @@ CASES: dict[str, Callable[[Stage, Sequence[Contender], Extent], Rows]] = {
     "post": post,
     "credentials": credentials,
     "rate": rate,
+    "down": transfers.down,
+    "up": transfers.up,
+    "down-tls": transfers.down_tls,
+    "up-tls": transfers.up_tls,
+    "memory": memory.memory,
+    "startup": growth.startup,
+    "growth": growth.growth,
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 CREDENTIAL = "Bearer bench-credential-0123456789abcdef"
+# What the upstream's login gives to whom asks.
+LOGIN_ANSWER = json.dumps({"token": CREDENTIAL.removeprefix("Bearer "), "lifetime": 3600})
 # What callers send on every measured request: each proxy has something to drop.
 CALLERS_OWN = "Bearer callers-own-0123456789abcdef"
 CA_NAME = "ca.pem"
@@ -49,6 +52,8 @@ class Contender:
     version: tuple[str, ...] = ()
     # Its settings fit large bodies only, and it takes part only where those are measured.
     is_for_bodies: bool = False
+    # Where it comes from, if it is ours.
+    checkout: Path | None = None
 
     @property
     def is_direct(self) -> bool:
@@ -57,7 +62,7 @@ class Contender:
 
     @property
     def is_ours(self) -> bool:
-        return self.kin == "ours"
+        return self.checkout is not None
 
     @property
     def kin(self) -> str:

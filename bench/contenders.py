@@ -12,7 +12,7 @@ from bench.contender import CREDENTIAL, KEPT_CONNECTIONS, Contender, Plan
 from bench.installed import INSTALL, PROGRAMS, ROOT
 
 _CONFIG = """
-server: {{listen: "127.0.0.1:{port}", admin: "{admin}"}}
+server: {{listen: "127.0.0.1:{port}", admin: "127.0.0.1:0"}}
 providers:
   plain:
     base_url: {upstream}
@@ -44,10 +44,10 @@ routes: {{/plain: plain, /signed: signed, /minted: minted, /fetched: fetched}}
 """
 
 
-def ours(checkout: Path, plan: Plan, admin: str = "127.0.0.1:0") -> list[str]:
+def ours(checkout: Path, plan: Plan) -> list[str]:
     """The proxy of a checkout, by that checkout's virtualenv if it has one."""
     ca = f'\n    ca_file: "{plan.ca}"' if plan.ca else ""
-    config = _CONFIG.format(port=plan.port, admin=admin, upstream=plan.upstream, credential=CREDENTIAL, ca=ca)
+    config = _CONFIG.format(port=plan.port, upstream=plan.upstream, credential=CREDENTIAL, ca=ca)
     return run_ours(checkout, plan.write("authproxy.yaml", config))
 
 
@@ -65,6 +65,10 @@ def written(program: str, file: str, plan: Plan) -> list[str]:
     return ["env", *settings, modules, program, *source, str(plan.port), plan.upstream, str(plan.ca or "")]
 
 
+def _title(key: str) -> str:
+    return key.replace("ours", "authproxy").replace(":", " ")
+
+
 def direct(plan: Plan) -> list[str]:
     raise NotImplementedError("there is nothing to start")
 
@@ -75,7 +79,14 @@ def contenders(checkouts: dict[str, Path]) -> list[Contender]:
     envoy, caddy, go = installed.envoy(), installed.caddy(), installed.go_proxy()
     node, undici = installed.node("http-proxy"), installed.node("undici")
     own = [
-        Contender(key, key.replace("ours", "authproxy").replace(":", " "), sys.executable, "", partial(ours, path))
+        Contender(
+            key,
+            key.replace("ours", "authproxy").replace(":", " "),
+            sys.executable,
+            "",
+            partial(ours, path),
+            checkout=path,
+        )
         for key, path in (checkouts or {"ours": ROOT}).items()
     ]
     return [

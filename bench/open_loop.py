@@ -30,8 +30,12 @@ _DRAIN_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class RateReport:
-    """Latencies in milliseconds; `lateness_ms` is the p99 of how late the load itself was, which they include."""
+    """Latencies in milliseconds. `asked` counts the warm-up too.
 
+    `lateness_ms` is the p99 of how late the load itself was, which the latencies include.
+    """
+
+    asked: int
     requests: int
     failures: int
     p50_ms: float
@@ -46,13 +50,15 @@ def run(port: int, head: bytes, rate: float, seconds: float, warm_up: float = 0.
         load = _Load(port, head, opened)
         was_collecting = gc.isenabled()
         gc.disable()
+        schedule = list(due_times(rate, seconds + warm_up))
         try:
-            load.run(list(due_times(rate, seconds + warm_up)))
+            load.run(schedule)
         finally:
             if was_collecting:
                 gc.enable()
     counted = [latency for due, latency in load.latencies if due >= warm_up]
     return RateReport(
+        len(schedule),
         len(counted),
         load.failures,
         percentile(counted, 50) * 1e3,

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -34,8 +35,8 @@ def start(command: list[str], folder: Path, running: ExitStack, core: str = PROX
     return process
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
-    deadline = time.monotonic() + 20
+def wait_for_port(port: int, process: subprocess.Popen[bytes], folder: Path, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -59,16 +60,30 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its descendants, so far. Steps of 1/100 s."""
-    total = 0
+@dataclass(frozen=True)
+class Usage:
+    """Seconds of CPU, in steps of 1/100 s, and seconds in which others had the core that was wanted."""
+
+    cpu: float
+    waited: float
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(self.cpu - other.cpu, self.waited - other.waited)
+
+
+def usage(pid: int) -> Usage:
+    """What a process and its descendants have used so far."""
+    ticks = nanoseconds = 0
     for one in family(pid):
         try:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+            # proc(5): time on the CPU, time spent waiting on a run queue, timeslices.
+            for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
+                nanoseconds += int(task.read_text().split()[1])
         except OSError:
             continue
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
+    return Usage(ticks / _TICKS, nanoseconds / 1e9)
 
 
 def resident_mebibytes(pid: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contender import CALLERS_OWN, CREDENTIAL, Contender, Plan
-from bench.servers import cpu_seconds, free_port, resident_mebibytes, start, wait_for_port
+from bench.servers import Usage, free_port, resident_mebibytes, start, usage, wait_for_port
 from bench.upstream import start_upstream
 from bench.verification import request_head, verify
 
@@ -40,8 +40,8 @@ class Server:
     def head(self, path: str, method: str = "GET", length: int | None = None) -> bytes:
         return request_head(self.port, self.path(path), self.authorization, method, length)
 
-    def cpu_seconds(self) -> float:
-        return cpu_seconds(self.process.pid) if self.process else 0.0
+    def usage(self) -> Usage:
+        return usage(self.process.pid) if self.process else Usage(0.0, 0.0)
 
     def resident_mebibytes(self) -> float:
         return resident_mebibytes(self.process.pid) if self.process else 0.0

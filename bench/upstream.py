@@ -12,7 +12,7 @@ from pathlib import Path
 
 import trustme
 
-from bench.contender import CA_NAME, CREDENTIAL
+from bench.contender import CA_NAME, CREDENTIAL, LOGIN_ANSWER
 from bench.installed import ROOT
 from bench.servers import LOAD_CORES, free_port, start, wait_for_port
 
@@ -50,7 +50,6 @@ def start_upstream(folder: Path, running: ExitStack) -> Upstream:
 def _nginx(folder: Path, upstream: Upstream) -> list[str]:
     answer = '{"padding":"%s"}' % ("x" * (SMALL - 14))
     (folder / "small.json").write_text(answer)
-    token = CREDENTIAL.removeprefix("Bearer ")
     config = f"""
 worker_processes 1; daemon off; pid {folder}/pid; error_log stderr error;
 events {{ worker_connections 16384; }}
@@ -66,7 +65,7 @@ http {{
     root {folder};
     location = /small {{ if ($is_stranger) {{ return 401; }} try_files /small.json =404; }}
     location = /post {{ if ($is_stranger) {{ return 401; }} return 200 "ok"; }}
-    location = /login {{ return 200 '{{"token":"{token}","lifetime":3600}}'; }}
+    location = /login {{ return 200 '{LOGIN_ANSWER}'; }}
     location = /head {{ proxy_pass http://127.0.0.1:{upstream.bodies}; }}
   }}
 }}

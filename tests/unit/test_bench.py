@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from bench import open_loop
 from bench.answers import Answer
+from bench.cases import CASES
 from bench.contender import CALLERS_OWN, CREDENTIAL
 from bench.contenders import contenders
 from bench.figures import Figure, figure, paired_difference, paired_ratio, percentile
+from bench.machine import described
+from bench.readme import BEGIN, END, MissingMarkers, replaced, summary
+from bench.rounds import Extent, Rows, in_turn
+from bench.table import CASE_TITLES, busy, related, relation, tables
 from bench.verification import NotAuthenticated, problem_of, request_head, verify
 from bench.wrk import WrkReport, report_of
 
+README = Path(__file__).parents[2] / "README.md"
 REPORT = """Running 3s test @ http://127.0.0.1:1/plain/small
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -169,3 +177,105 @@ def test_a_contender_that_is_not_here_says_how_to_get_it() -> None:
     known = contenders({})
     assert len({one.key for one in known}) == len(known)
     assert [one.key for one in known if one.program is None and not one.install] == []
+
+
+def rows_of(quantity: str, **rounds: list[float]) -> Rows:
+    return {row.replace("_", "-"): {quantity: values, "rps": [1e4]} for row, values in rounds.items()}
+
+
+MEASURED = {
+    "get": rows_of("cpu_us", ours=[50.0, 40.0, 60.0], nginx=[20.0, 20.0, 20.0], direct=[0.0, 0.0, 0.0]),
+    "rate": rows_of("p99_ms", ours=[1.5, 1.75], nginx=[0.5, 0.5], direct=[0.25, 0.5]),
+    "down": rows_of("cpu_ms", ours=[80.0], nginx_large=[40.0]),
+    "credentials": {
+        "GET, fixed header": {"cpu_us": [50.0]},
+        "POST, fixed header": {"cpu_us": [80.0]},
+        "POST, HMAC over URL and body": {"cpu_us": [100.0]},
+    },
+    "memory": {"ours": {"idle_mib": [40.0], "connections": [10_000.0]}},
+    "tls": {},
+}
+TITLES = {"ours": "authproxy", "nginx": "nginx", "nginx-large": "nginx, large buffers", "direct": "no proxy"}
+
+
+@pytest.mark.parametrize(
+    ("case", "row", "expected"),
+    [
+        ("get", "ours", "0.40 × (0.33–0.50)"),
+        ("get", "nginx", ""),
+        ("get", "direct", ""),
+        ("rate", "ours", "+1.25 ms (+1.25–+1.25)"),
+        ("rate", "nginx", "+0.12 ms (+0.00–+0.25)"),
+        ("down", "ours", "0.50 × (0.50–0.50)"),
+        ("credentials", "POST, HMAC over URL and body", "0.80 × (0.80–0.80)"),
+        ("memory", "ours", ""),
+    ],
+)
+def test_each_row_is_compared_with_the_base_of_its_case(case: str, row: str, expected: str) -> None:
+    """Cost as a ratio, latency as a difference; signing a POST with a POST, and nothing at all with no proxy."""
+    assert related(case, relation(case, row, MEASURED[case])) == expected
+
+
+def test_without_its_base_a_case_compares_nothing() -> None:
+    rows = {"ours": MEASURED["get"]["ours"]}
+    assert relation("get", "ours", rows) is None
+    assert "| authproxy | 50.0 | 10,000 |  |" in tables({"get": rows}, TITLES)
+
+
+def test_every_case_has_a_title_and_every_table_its_columns() -> None:
+    assert set(CASES) == set(CASE_TITLES)
+    for table in tables(MEASURED, TITLES).split("\n\n"):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+
+
+def test_the_summary_has_one_row_for_nginx_whatever_its_buffers() -> None:
+    lines = summary(MEASURED, TITLES, "two cores").splitlines()
+    assert [line.split("|")[1].strip() for line in lines if line.startswith("| ")] == [
+        "",
+        "---",
+        "authproxy",
+        "nginx",
+        "no proxy",
+    ]
+    assert "an HMAC for each request 0.80 × (0.80–0.80)" in lines[-3]
+    assert lines[-1] == "two cores"
+
+
+def test_a_busy_core_is_told() -> None:
+    quiet, loud = {"ours": {"waited": [0.01, 0.02]}}, {"ours": {"waited": [0.0]}, "nginx": {"waited": [0.3, 0.4]}}
+    assert busy({"get": quiet, "tls": loud, "memory": {"ours": {"idle_mib": [40.0]}}}) == ["tls"]
+
+
+def test_only_what_is_between_the_markers_is_replaced() -> None:
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    once = replaced(text, "new")
+    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert replaced(once, "new") == once
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}", f"{BEGIN}{BEGIN}{END}", f"{BEGIN}{END}{END}"])
+def test_a_text_without_its_markers_is_left_alone(text: str) -> None:
+    with pytest.raises(MissingMarkers):
+        replaced(text, "new")
+
+
+def test_the_readme_has_its_markers() -> None:
+    assert "new" in replaced(README.read_text(), "new")
+
+
+def test_a_row_is_measured_once_a_round_and_the_first_rounds_are_dropped() -> None:
+    asked: list[str] = []
+
+    def measure(row: str) -> dict[str, float]:
+        asked.append(row)
+        return {"at": float(len(asked))}
+
+    assert in_turn(["a", "b"], 2, measure) == {"a": {"at": [3.0, 5.0]}, "b": {"at": [4.0, 6.0]}}
+    assert asked == ["a", "b"] * 3
+    assert in_turn(["a"], 1, measure, warm_up=0) == {"a": {"at": [7.0]}}
+
+
+def test_where_it_was_measured_is_told_without_a_name() -> None:
+    said = described([], Extent(1, 3))
+    assert "3 paired rounds of 1 s" in said and platform.python_version() in said
+    assert platform.node() not in said
