@@ -2,7 +2,7 @@
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
-# make bench-full        the same with all cases and enough rounds to trust
+# make bench-full        the same with all cases and enough rounds to trust; writes the README's table
 # make bench-contenders  fetches those to compare with that Debian does not have, into .bench/
 #
 # Each makes its own virtualenv where there is none. Another Python: make test PYTHON=python3.13
@@ -34,7 +34,7 @@ bench: $(VENV)/.develops
 	$(BIN)/python -m bench
 
 bench-full: $(VENV)/.develops
-	$(BIN)/python -m bench --full
+	$(BIN)/python -m bench --full --write-readme
 
 bench-contenders: $(VENV)/.develops
 	$(BIN)/python -m bench --install

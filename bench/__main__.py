@@ -37,7 +37,8 @@ def main() -> None:
     missing = [package for program, package in _NEEDED.items() if shutil.which(program) is None]
     if missing:
         sys.exit(f"needs more than is here: apt-get install {' '.join(missing)}")
-    chosen = _chosen(contenders(options.checkout), options.only)
+    known = contenders(options.checkout)
+    chosen = _chosen(known, options.only)
     extent = Extent(options.seconds or (3 if options.full else 1), options.rounds or (7 if options.full else 3))
     settle()
     machine = described(chosen, extent)
@@ -47,18 +48,20 @@ def main() -> None:
         for key in options.cases or (CASES if options.full else _SHORT):
             print(f"{key} ", end="", file=sys.stderr, flush=True)
             few = () if options.full or options.only else _SHORT.get(key, ())
-            results[key] = CASES[key](stage, [one for one in chosen if not few or one.kin in few], extent)
+            taking_part = [one for one in chosen if not few or one.kin in few]
+            if key == "rate" and not any(one.is_direct for one in taking_part):
+                taking_part += [one for one in known if one.is_direct]  # What is added is what it is compared with.
+            results[key] = CASES[key](stage, taking_part, extent)
             if options.json:
                 options.json.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
-    _print(results, {one.key: one.title for one in chosen}, machine, write=options.write_readme)
+    _print(results, {one.key: one.title for one in known}, machine, write=options.write_readme)
 
 
 def _print(results: dict[str, Rows], titles: dict[str, str], machine: str, *, write: bool) -> None:
+    if disturbed := busy(results):
+        machine += f" Other programs used the core as well ({', '.join(disturbed)}): there only the ratios of CPU hold."
     glance = summary(results, titles, machine)
     print(f"{tables(results, titles)}\n\n{glance}")
-    if disturbed := busy(results):
-        print(f"\nOther programs had the proxies' core for a good part of: {', '.join(disturbed)}.", file=sys.stderr)
-        print("Ratios of CPU time hold; throughput and latency do not.", file=sys.stderr)
     if write:
         _README.write_text(replaced(_README.read_text(), glance))
 

@@ -61,7 +61,7 @@ def rate(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
         used, seconds = server.usage() - before, time.perf_counter() - began
         figures = {"p50_ms": report.p50_ms, "p99_ms": report.p99_ms, "worst_ms": report.worst_ms}
         cost = used.cpu / report.asked * 1e6
-        return figures | {"late_p99_ms": report.lateness_ms, "cpu_us": cost, "waited": used.waited / seconds}
+        return figures | {"late_p99_ms": report.lateness_ms, "cpu_us": cost, "others": used.others / seconds}
 
     return in_turn(list(servers), extent.rounds, measure, warm_up=0)
 
@@ -86,7 +86,7 @@ def _saturated(rows: dict[str, tuple[Server, str, str]], extent: Extent, stage: 
             "cpu_us": used.cpu / report.requests * 1e6,
             "rps": report.requests / report.seconds,
             "saturated_p99_ms": report.p99_ms,
-            "waited": used.waited / report.seconds,
+            "others": used.others / report.seconds,
         }
 
     return in_turn(list(rows), extent.rounds, measure)

@@ -73,7 +73,7 @@ def growth(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Row
         if report.failures or report.broken:
             raise WrongAnswers(f"{row}: {report}")
         figures = {"cpu_us": used.cpu / report.requests * 1e6, "rps": report.requests / report.seconds}
-        return figures | {"waited": used.waited / report.seconds, "idle_mib": resident_mebibytes(process.pid)}
+        return figures | {"others": used.others / report.seconds, "idle_mib": resident_mebibytes(process.pid)}
 
     return in_turn(list(servers), extent.rounds, measure)
 

@@ -62,28 +62,35 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds of CPU, in steps of 1/100 s, and seconds in which others had the core that was wanted."""
+    """Seconds of CPU that a process used, and that others had on the proxies' core; in steps of 1/100 s."""
 
     cpu: float
-    waited: float
+    others: float
 
     def __sub__(self, other: Usage) -> Usage:
-        return Usage(self.cpu - other.cpu, self.waited - other.waited)
+        return Usage(self.cpu - other.cpu, max(self.others - other.others, 0.0))
 
 
 def usage(pid: int) -> Usage:
-    """What a process and its descendants have used so far."""
-    ticks = nanoseconds = 0
+    """What a process and its descendants have used so far, and what all others have."""
+    own = 0
     for one in family(pid):
         try:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-            # proc(5): time on the CPU, time spent waiting on a run queue, timeslices.
-            for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
-                nanoseconds += int(task.read_text().split()[1])
         except OSError:
             continue
-    return Usage(ticks / _TICKS, nanoseconds / 1e9)
+        own += int(fields[11]) + int(fields[12])
+    return Usage(own / _TICKS, (busy_ticks(Path("/proc/stat").read_text(), PROXY_CORE) - own) / _TICKS)
+
+
+def busy_ticks(statistics: str, core: str) -> int:
+    """For how long a core was not idle, by /proc/stat: what the hypervisor stole counts, guests are in `user`."""
+    for line in statistics.splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _, _, *interrupts_and_stolen = (int(tick) for tick in ticks[:8])
+            return user + nice + system + sum(interrupts_and_stolen)
+    return 0
 
 
 def resident_mebibytes(pid: int) -> float:

@@ -12,7 +12,7 @@ HEADINGS = {
     "cpu_ms": "CPU ms",
     "rps": "requests/s",
     "saturated_p99_ms": "p99 ms by wrk",
-    "waited": "of the time, without its core",
+    "others": "of the core, used by others",
     "p50_ms": "p50 ms",
     "p99_ms": "p99 ms",
     "worst_ms": "worst ms",
@@ -39,7 +39,7 @@ CASE_TITLES = {
     "startup": "start-up",
     "growth": "cost as the configuration grows",
 }
-# A slice in which a proxy had to wait so long for its core says little about latency.
+# A slice in which other programs had so much of the proxies' core says little about throughput and latency.
 BUSY = 0.1
 # What a case compares: the quantity, and the row that is 1; times as cheap, but milliseconds more for latency.
 _COMPARED = {
@@ -97,7 +97,7 @@ def busy(results: dict[str, Rows]) -> list[str]:
     return [
         case
         for case, rows in results.items()
-        if any(figure(values["waited"]).median > BUSY for values in rows.values() if values.get("waited"))
+        if any(figure(values["others"]).median > BUSY for values in rows.values() if values.get("others"))
     ]
 
 
@@ -116,4 +116,4 @@ def _table(case: str, rows: Rows, titles: dict[str, str]) -> str:
 
 def _cell(quantity: str, rounds: Sequence[float]) -> str:
     median = figure(rounds).median
-    return f"{median:.0%}" if quantity == "waited" else number(median)
+    return f"{median:.0%}" if quantity == "others" else number(median)

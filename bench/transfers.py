@@ -74,7 +74,7 @@ def _transferred(
         return {
             "cpu_ms": used.cpu / count * 1e3,
             "mb_per_s": count * LARGE / seconds / 1e6,
-            "waited": used.waited / seconds,
+            "others": used.others / seconds,
         }
 
     return in_turn(list(servers), extent.rounds, measure, warm_up=0)

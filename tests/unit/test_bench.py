@@ -18,6 +18,7 @@ from bench.figures import Figure, figure, paired_difference, paired_ratio, perce
 from bench.machine import described
 from bench.readme import BEGIN, END, MissingMarkers, replaced, summary
 from bench.rounds import Extent, Rows, in_turn
+from bench.servers import busy_ticks
 from bench.table import CASE_TITLES, busy, related, relation, tables
 from bench.verification import NotAuthenticated, problem_of, request_head, verify
 from bench.wrk import WrkReport, report_of
@@ -242,8 +243,13 @@ def test_the_summary_has_one_row_for_nginx_whatever_its_buffers() -> None:
 
 
 def test_a_busy_core_is_told() -> None:
-    quiet, loud = {"ours": {"waited": [0.01, 0.02]}}, {"ours": {"waited": [0.0]}, "nginx": {"waited": [0.3, 0.4]}}
+    quiet, loud = {"ours": {"others": [0.01, 0.02]}}, {"ours": {"others": [0.0]}, "nginx": {"others": [0.3, 0.4]}}
     assert busy({"get": quiet, "tls": loud, "memory": {"ours": {"idle_mib": [40.0]}}}) == ["tls"]
+
+
+def test_what_a_core_did_is_read_without_its_idling() -> None:
+    text = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 1 2 3 100 200 4 5 6 7 8\ncpu10 1 1 1 1 1 1 1 1 1 1\nintr 5\n"
+    assert [busy_ticks(text, core) for core in ("1", "10", "2")] == [1 + 2 + 3 + 4 + 5 + 6, 6, 0]
 
 
 def test_only_what_is_between_the_markers_is_replaced() -> None:
