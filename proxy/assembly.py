@@ -10,6 +10,7 @@ from proxy.gateway.route import Provider, Route, RouteTable
 from proxy.schemes.base import ProviderContext
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.login import LoginAnswer, LoginCall
+from proxy.upstream.dialing import Dialer
 from proxy.upstream.once import fetch_once
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
@@ -78,7 +79,7 @@ def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: Tok
     login = DirectLogin(tls, settings.connect_timeout, clock)
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
-    pool = UpstreamPool(origin, tls, settings.connect_timeout)
+    pool = UpstreamPool(Dialer(origin, tls, settings.connect_timeout), waiting_seconds=settings.connect_timeout)
     return Provider(
         settings.name,
         origin,

@@ -200,6 +200,13 @@ class UpstreamProtocolError(UpstreamError):
     proxy_status = "http_protocol_error"
 
 
+class UpstreamBusy(UpstreamError):
+    status = 503
+    code = "upstream_busy"
+    title = "All connections to the provider are in use, and too many requests wait for one."
+    proxy_status = "connection_limit_reached"
+
+
 class UpstreamTimeout(UpstreamError):
     status = 504
     code = "upstream_timeout"

@@ -16,20 +16,19 @@ class Ledger:
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self._metrics = metrics
         self._log = log
-        self._figures: dict[tuple[str, str], RouteMetrics] = {}
+        self._figures: dict[Route, RouteMetrics] = {}
 
     def expect(self, route: Route) -> None:
         """Let the series of a route begin at 0."""
-        key = (route.prefix, route.provider.name)
-        self._figures[key] = self._metrics.route(*key, route.methods)
+        self._figures[route] = self._metrics.route(route.prefix, route.provider.name, route.methods)
 
     def began(self, route: Route) -> None:
-        self._figures[route.prefix, route.provider.name].started()
+        self._figures[route].started()
 
     def ended(self, passage: Passage, now: float) -> None:
         route, seconds = passage.route, now - passage.started
         if route is not None:
-            self._figures[route.prefix, route.provider.name].finished(
+            self._figures[route].finished(
                 passage.method,
                 passage.status,
                 seconds,

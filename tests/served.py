@@ -14,6 +14,7 @@ from proxy.gateway.route import Provider, Route, RouteTable
 from proxy.gateway.server import Listener
 from proxy.listening import bind, bound_port
 from proxy.schemes.base import AnswerHead, AuthScheme, Injection, OutboundRequest
+from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
 
@@ -96,7 +97,7 @@ class Served:
 
 def provider(base_url: str, scheme: AuthScheme | None = None, **rest: object) -> Provider:
     origin, base_path = split_url(base_url)
-    pool = UpstreamPool(origin, None, connect_timeout=2.0)
+    pool = UpstreamPool(Dialer(origin, None, 2.0))
     return Provider("acme", origin, base_path, scheme or Fixed(), pool, **rest)  # type: ignore[arg-type]
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestPayloadError
-
-from proxy.errors import BodyTooLarge, CallerTooSlow, MalformedRequest
+from proxy.errors import BodyTooLarge
+from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RawHeaders
+from proxy.wire.incoming import Incoming
 
 # A body that a signature covers is held in memory; this bounds it where the route names no max_body.
 HELD_LIMIT = 16 * 1024 * 1024
@@ -18,38 +15,48 @@ HELD_LIMIT = 16 * 1024 * 1024
 _SMALL = 64 * 1024
 _REPLAY_LIMIT = 1024 * 1024
 _IDLE_SECONDS = 30.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class CallerGone(ConnectionError):
-    """The caller hung up."""
+class NoBody:
+    """A request that announces no body, or one of no bytes."""
+
+    held: bytes | None = b""
+    is_small = False
+    bytes_read = 0
+
+    def __init__(self, framing: RawHeaders = ()) -> None:
+        self.framing = framing
+
+    async def hold(self) -> bytes:
+        return b""
+
+    def framed(self) -> AsyncIterator[bytes]:
+        raise AssertionError("held already")
 
 
 class CallerBody:
-    """`declared` is the Content-Length in bytes, None without one; `limit` in bytes, None for none.
+    """`declared` is the Content-Length in bytes, None for a chunked body; `limit` in bytes, None for none.
 
-    `on_read` is called once, before the first byte is awaited: it may invite the caller to send (100-continue).
+    Raises BodyTooLarge for one that announces more.
     """
 
+    __slots__ = ("_caller", "_declared", "_incoming", "_is_invited", "_kept", "_limit", "bytes_read", "held")
+
     def __init__(
-        self,
-        content: StreamReader,
-        *,
-        declared: int | None,
-        is_chunked: bool,
-        limit: int | None,
-        on_read: Callable[[], None],
+        self, caller: CallerConnection, incoming: Incoming, *, declared: int | None, limit: int | None, expects: bool
     ) -> None:
         if declared is not None and limit is not None and declared > limit:
             raise BodyTooLarge
-        self._content = content
+        self._caller = caller
+        self._incoming = incoming
         self._declared = declared
-        self._is_chunked = is_chunked
         self._limit = limit
-        self._on_read = on_read
-        self._has_begun = False
+        # Whether the caller need not wait for leave to send (100-continue).
+        self._is_invited = not expects
         self._kept: list[bytes] | None = []
         self.bytes_read = 0
-        self.held: bytes | None = None if is_chunked or declared else b""
+        self.held: bytes | None = None
 
     @property
     def is_small(self) -> bool:
@@ -57,55 +64,69 @@ class CallerBody:
 
     @property
     def framing(self) -> RawHeaders:
-        """The header that says where the body ends; none where the caller announced no body."""
-        if not self._is_chunked:
-            return () if self._declared is None else ((b"Content-Length", b"%d" % self._declared),)
+        """The header that says where the body ends."""
+        if self._declared is not None:
+            return ((b"Content-Length", b"%d" % self._declared),)
         if self.held is not None:
             return ((b"Content-Length", b"%d" % len(self.held)),)
         return ((b"Transfer-Encoding", b"chunked"),)
 
     async def hold(self) -> bytes:
-        """The whole body. Raises BodyTooLarge, CallerTooSlow or MalformedRequest."""
+        """The whole body. Raises BodyTooLarge, CallerTooSlow, MalformedRequest or CallerGone."""
         if self.held is None:
-            pieces = [piece async for piece in self._pieces()]
+            pieces = []
+            while piece := await self._next():
+                pieces.append(piece)
             self.held = b"".join(pieces)
         return self.held
 
     async def framed(self) -> AsyncIterator[bytes]:
         """The body in pieces, in the framing that `framing` names; to be iterated once."""
-        async for piece in self._pieces():
+        is_chunked = self._declared is None
+        while piece := await self._next():
             self._remember(piece)
-            yield b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
+            yield b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece
         if self._kept is not None:
             self.held = b"".join(self._kept)
-        if self._is_chunked:
+        if is_chunked:
             yield b"0\r\n\r\n"
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        if not self._has_begun:
-            self._has_begun = True
-            self._on_read()
-        while piece := await self._next():
-            self.bytes_read += len(piece)
-            if self._limit is not None and self.bytes_read > self._limit:
-                raise BodyTooLarge
-            yield piece
-
     async def _next(self) -> bytes:
-        if self._content.is_eof() and self._content.exception() is None:
-            return self._content.read_nowait(-1)  # It came with the head: no time-out to set and take back.
-        try:
-            async with asyncio.timeout(_IDLE_SECONDS):
-                return await self._content.readany()
-        except TimeoutError:
-            raise CallerTooSlow from None
-        except ConnectionError:
-            raise CallerGone from None
-        except (RequestPayloadError, HttpProcessingError):
-            raise MalformedRequest from None
+        incoming = self._incoming
+        if not self._is_invited:
+            self._is_invited = True
+            self._caller.write(_CONTINUE)
+        piece = incoming.take()
+        if not piece and not incoming.is_complete:
+            self._caller.deadline.set(_IDLE_SECONDS)
+            try:
+                piece = await incoming.read()
+            finally:
+                self._caller.deadline.clear()
+        self.bytes_read += len(piece)
+        if self._limit is not None and self.bytes_read > self._limit:
+            raise BodyTooLarge
+        return piece
 
     def _remember(self, piece: bytes) -> None:
         if self._kept is not None:
             self._kept.append(piece)
             if self.bytes_read > _REPLAY_LIMIT:
                 self._kept = None
+
+
+NO_BODY = NoBody()
+EMPTY_BODY = NoBody(((b"Content-Length", b"0"),))
+
+
+def caller_body(caller: CallerConnection, limit: int | None) -> CallerBody | NoBody:
+    """The current request's body. Raises BodyTooLarge."""
+    incoming = caller.body
+    if incoming is None:
+        return NO_BODY
+    length = caller.fields.get(b"content-length")
+    declared = None if length is None else int(length[0])
+    if declared == 0:
+        return EMPTY_BODY
+    expects = b"expect" in caller.fields and caller.message.version == (1, 1)
+    return CallerBody(caller, incoming, declared=declared, limit=limit, expects=expects)

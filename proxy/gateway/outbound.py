@@ -6,15 +6,11 @@ uses the same two, so what it prints is what would be sent.
 
 from __future__ import annotations
 
-from proxy.errors import BadHeader
 from proxy.gateway.headers import RawHeaders, passing
 from proxy.gateway.route import Route
 from proxy.gateway.target import provider_target
-from proxy.schemes.base import Injection, OutboundRequest, rendered
+from proxy.schemes.base import Injection, OutboundRequest, header_value, rendered
 from proxy.target import add_parameters, drop_parameters
-
-# A vendor's token may not break out of its header (RFC 9110 §5.5).
-_UNSAFE = frozenset("\r\n\0")
 
 
 def outbound_request(
@@ -29,14 +25,17 @@ def outbound_request(
     if provider.scheme.inspects_answer:
         kept = readable_codings(kept)
     fixed = header_fields(rendered(route.headers, {})) if route.headers else ()
-    return OutboundRequest(method, str(provider.origin), upstream, (*kept, *fixed), body)
+    return OutboundRequest(method, provider.origin.text, upstream, (*kept, *fixed) if fixed else kept, body)
 
 
 def request_head(route: Route, request: OutboundRequest, injection: Injection, framing: RawHeaders) -> bytes:
     """Request line and header section, with the empty line behind it."""
     target = add_parameters(request.target, injection.query) if injection.query else request.target
     lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {route.provider.origin.authority}\r\n".encode("ascii")]
-    for name, value in (*request.headers, *header_fields(injection.headers), *framing):
+    for name, value in request.headers:
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(injection.lines)
+    for name, value in framing:
         lines += (name, b": ", value, b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
@@ -44,10 +43,7 @@ def request_head(route: Route, request: OutboundRequest, injection: Injection, f
 
 def header_fields(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
     """As bytes. Raises BadHeader for a value that would end its line."""
-    for _, value in headers:
-        if not _UNSAFE.isdisjoint(value):
-            raise BadHeader
-    return tuple((name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in headers)
+    return tuple((name.encode("ascii"), header_value(value)) for name, value in headers)
 
 
 def readable_codings(headers: RawHeaders) -> RawHeaders:

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiohttp.web import BaseRequest
-
 from proxy.errors import ProxyError
-from proxy.gateway.body import CallerBody
+from proxy.gateway.body import NO_BODY, CallerBody, NoBody
 from proxy.gateway.route import Route
 from proxy.schemes.base import CredentialUse
 
 
-@dataclass(slots=True)
 class Passage:
-    """What became of one request, for the log and the metrics; filled in on the way."""
+    """What became of one request, for the log and the metrics; filled in on the way.
 
-    method: str
-    started: float
-    client: str | None = None
-    route: Route | None = None
-    status: int = 0
-    error: ProxyError | None = None
-    credential: CredentialUse = "none"
-    repeats: int = 0
-    repeat_reason: str = ""
-    answered: float = 0.0
-    request_bytes: int = 0
-    response_bytes: int = 0
-    body: CallerBody | None = field(default=None, repr=False)
+    Times are readings of time.monotonic. `repeats` counts further attempts at the vendor.
+    """
+
+    __slots__ = (
+        "answered", "body", "client", "credential", "error", "method", "repeats", "response_bytes", "route", "started", "status",
+    )  # fmt: skip
+
+    def __init__(self, method: str, started: float) -> None:
+        self.method = method
+        self.started = started
+        self.client: str | None = None
+        self.route: Route | None = None
+        self.status = 0
+        self.error: ProxyError | None = None
+        self.credential: CredentialUse = "none"
+        self.repeats = 0
+        self.answered = 0.0
+        self.response_bytes = 0
+        self.body: CallerBody | NoBody = NO_BODY
+
+    @property
+    def request_bytes(self) -> int:
+        return self.body.bytes_read
 
 
 class Witness(Protocol):
@@ -40,16 +46,3 @@ class Witness(Protocol):
 
     def ended(self, passage: Passage, now: float) -> None:
         """It is over; also for those that belonged to no route."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Tells aiohttp's connection that the answer is written already."""
-
-    keep_alive: bool
-
-    async def prepare(self, request: BaseRequest) -> None:
-        pass
-
-    async def write_eof(self) -> None:
-        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from proxy.errors import DeniedByRoute, MethodNotAllowed
 from proxy.gateway.headers import HeaderFilter, RawHeaders, has_name, request_filter
@@ -14,7 +15,7 @@ from proxy.upstream.origin import Origin
 from proxy.upstream.pool import UpstreamPool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Provider:
     """One account at one API. `base_path` is "" or "/v1"; names in `drop_*` are canonical."""
 
@@ -26,8 +27,18 @@ class Provider:
     drop_headers: tuple[str, ...] = ()
     drop_query: frozenset[str] = frozenset()
 
+    @cached_property
+    def judges_answers(self) -> bool:
+        """Whether the scheme wants to be asked what an answer says of its credential."""
+        return type(self.scheme).rejected is not AuthScheme.rejected
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @cached_property
+    def hears_answers(self) -> bool:
+        """Whether the scheme wants to know of each answer's header."""
+        return type(self.scheme).heard is not AuthScheme.heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
     """`timeout` is in seconds, `max_body` in bytes (None: no limit where the body need not be held)."""
 

@@ -14,12 +14,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import ConfigDict
 
-from proxy.errors import CredentialRejected
+from proxy.errors import BadHeader, CredentialRejected
 from proxy.schemes.requirements import require_field_names, require_known_places
 from proxy.secret import MASK
 from proxy.target import canonical
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 CredentialUse = Literal["none", "static", "signed", "cached", "fetched"]
 
+_LINE_ENDS = frozenset("\r\n\0")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -57,14 +59,22 @@ class OutboundRequest:
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Injection:
-    """What to add to one request. `generation` numbers the token in it; `use` is for the log."""
+    """What to add to one request. `generation` numbers the token in it; `use` is for the log.
+
+    A scheme that adds the same to many requests may return the same Injection for them.
+    """
 
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     generation: int | None = None
     use: CredentialUse = "none"
+
+    @cached_property
+    def lines(self) -> bytes:
+        """The headers as they are written. Raises BadHeader for a value that would end its line."""
+        return b"".join([b"%b: %b\r\n" % (name.encode("ascii"), header_value(value)) for name, value in self.headers])
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,13 @@ def rendered_fields(templates: Mapping[str, Template], scope: Mapping[str, Value
         if _CONTROL.search(value):
             raise CredentialRejected
     return fields
+
+
+def header_value(value: str) -> bytes:
+    """As bytes. Raises BadHeader: a vendor's token may not break out of its header (RFC 9110 §5.5)."""
+    if not _LINE_ENDS.isdisjoint(value):
+        raise BadHeader
+    return value.encode("utf-8", "surrogateescape")
 
 
 def masked(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:

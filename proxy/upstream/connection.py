@@ -1,104 +1,92 @@
-"""One HTTP/1.1 connection to a vendor, on aiohttp's C parser (llhttp).
+"""One HTTP/1.1 connection to a vendor.
 
-Used for one exchange at a time: `begin`, write, await `answer`, read the body, and, where both sides are done
+Used for one exchange at a time: `begin`, `write`, await `answer`, read its body, and, where both sides are done
 and the vendor keeps the connection open, once more.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 
-from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
-from aiohttp.streams import StreamReader
+from aiohttp.http_parser import RawResponseMessage
 
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from proxy.wire.chunks import BadChunk, ChunkDecoder
+from proxy.wire.deadline import Deadline
+from proxy.wire.heads import response_heads
+from proxy.wire.incoming import Incoming
 
-# Above this many bytes the vendor is paused until the caller has taken some; see docs/PERFORMANCE.md.
-READ_BUFFER = 256 * 1024
 _MAX_LINE = 16 * 1024
-_MAX_HEADERS = 256
+_MAX_FIELDS = 256
 # Interim answers (100, 102, 103) before the final one; more is a flood.
 _MAX_INTERIM = 16
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_BODYLESS = frozenset({204, 304})
 
 
 class StaleConnection(UpstreamDisconnected):
     """A kept connection ended before a byte of the answer: the vendor had closed it as we began to write."""
 
 
-class UpstreamConnection(BaseProtocol):
-    """`is_reused` tells that an exchange went before; `on_lost` is told when an idle connection ends."""
+class UpstreamConnection(asyncio.Protocol):
+    """`is_reused` tells that an exchange went before; `on_lost` is told when the connection has ended."""
 
     __slots__ = (
-        "_answer", "_bytes_seen", "_expects_body", "_interim", "_keep_parser", "_payload", "_should_close",
-        "idle_since", "is_reused", "on_lost",
+        "_answer", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim", "_loop",
+        "_should_close", "_transport", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[UpstreamConnection], None]) -> None:
-        super().__init__(loop)
-        self.on_lost = on_lost
-        self.is_reused = False
-        self.idle_since = 0.0
-        self._answer: asyncio.Future[tuple[RawResponseMessage, StreamReader]] | None = None
-        self._payload: StreamReader | None = None
+        self._loop = loop
+        self._heads = response_heads(loop, max_line=_MAX_LINE, max_field=_MAX_LINE, max_fields=_MAX_FIELDS)
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[RawResponseMessage] | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self.writing_paused = False
         self._should_close = False
         self._bytes_seen = False
         self._expects_body = True
+        self._has_answered = False
         self._interim = 0
-        self._keep_parser = False
+        self.body: Incoming | None = None
+        self.deadline = Deadline(loop, self.give_up)
+        self.on_lost = on_lost
+        self.is_reused = False
+        self.idle_since = 0.0
 
-    # --- one exchange ---------------------------------------------------------------------------------
+    # --- One exchange ---------------------------------------------------------------------------------
 
-    def begin(self, *, expects_body: bool) -> None:
-        """Make ready for an answer; `expects_body` is False for HEAD, whose answer never has one."""
-        if self._parser is None or not self._keep_parser or not expects_body:
-            self._parser = HttpResponseParser(
-                self,
-                self._loop,
-                READ_BUFFER,
-                max_line_size=_MAX_LINE,
-                max_headers=_MAX_HEADERS,
-                max_field_size=_MAX_LINE,
-                payload_exception=UpstreamProtocolError,
-                response_with_body=expects_body,
-                read_until_eof=True,
-                auto_decompress=False,
-            )
-            self._keep_parser = expects_body
+    def begin(self, *, expects_body: bool) -> asyncio.Future[RawResponseMessage]:
+        """Make ready for an answer; `expects_body` is False for HEAD, whose answer never has one.
+
+        The future is of the final answer's head, or an UpstreamError. Then `body` is what comes behind it.
+        """
         self._answer = self._loop.create_future()
-        self._payload = None
+        self.body = None
         self._expects_body = expects_body
-        self._bytes_seen = False
+        self._bytes_seen = self._has_answered = False
         self._interim = 0
+        return self._answer
 
     def write(self, octets: bytes) -> None:
         """Queue bytes. Raises UpstreamDisconnected when the connection is gone."""
-        if not self.is_open:
+        if self._transport is None or self._transport.is_closing():
             raise self._disconnected()
-        assert self.transport is not None
-        self.transport.write(octets)
+        self._transport.write(octets)
 
     async def drain(self) -> None:
         """Wait while the vendor takes no more."""
-        if self._paused:
-            try:
-                await self._drain_helper()
-            except ConnectionError:
-                raise self._disconnected() from None
-
-    @property
-    def answer(self) -> asyncio.Future[tuple[RawResponseMessage, StreamReader]]:
-        """The final answer's head and its body's reader, or an UpstreamError."""
-        assert self._answer is not None
-        return self._answer
+        while self.writing_paused:
+            if self._drain_waiter is None:
+                self._drain_waiter = self._loop.create_future()
+            await self._drain_waiter
+        if self._transport is None:
+            raise self._disconnected()
 
     @property
     def is_open(self) -> bool:
-        return self.transport is not None and not self.transport.is_closing()
+        return self._transport is not None and not self._transport.is_closing()
 
     def give_up(self) -> None:
         """The vendor took too long: the answer, or the rest of its body, is an UpstreamTimeout."""
@@ -108,90 +96,121 @@ class UpstreamConnection(BaseProtocol):
     def is_reusable(self) -> bool:
         """Whether the exchange ended cleanly, in both directions, and the vendor keeps the connection open."""
         return (
-            self.is_open
-            and self.transport is not None
-            and not self.transport.get_write_buffer_size()
-            and not self._should_close
-            and self._payload is not None
-            and self._payload.is_eof()
-            and self._payload.exception() is None
+            not self._should_close
+            and self._has_answered
+            and (self.body is None or self.body.is_complete)
+            and self._transport is not None
+            and not self._transport.is_closing()
+            and not self._transport.get_write_buffer_size()
         )
 
     def rest(self, now: float) -> None:
         """The exchange is over and the connection is kept."""
         self._answer = None
-        self._payload = None
+        self.body = None
         self.is_reused = True
         self.idle_since = now
 
     def close(self) -> None:
         """End the connection at once; what was not written is lost."""
-        self._parser = None  # It would take this for the vendor's end of a body that has no length.
-        if self.transport is not None:
-            self.transport.abort()
+        self._should_close = True
+        self.deadline.close()
+        if self._transport is not None:
+            self._transport.abort()
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._parser is None:
-            if data:
-                self.close()  # Nobody asked: these bytes would be read as the next caller's answer.
-            return
-        self._bytes_seen = self._bytes_seen or bool(data)
-        if self._expects_body:
-            self._parse(data)
-            return
-        for line in _LINE.findall(data):
-            if self._answer.done():
-                self._should_close = True  # Some servers send a body after all; it is nobody's.
-                return
-            self._parse(line)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
 
-    def _parse(self, data: bytes) -> None:
-        assert self._parser is not None
-        try:
-            messages, upgraded, tail = self._parser.feed_data(data)
-        except HttpProcessingError:
-            self._fail(UpstreamProtocolError())
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None or (self._should_close and not self._is_reading):
+            self.close()  # Nobody asked: these bytes would be read as the next caller's answer.
             return
-        for message, payload in messages:
-            self._take(message, payload)
-        if upgraded or tail:
+        self._bytes_seen = True
+        try:
+            if not self._has_answered:
+                data = self._read_heads(data)
+            if data and self._has_answered:
+                self._read_body(data)
+        except (HttpProcessingError, BadChunk):
             self._fail(UpstreamProtocolError())
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        error = self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected()
-        if self._parser is not None and exc is None:
-            try:
-                self._parser.feed_eof()  # Completes a body that is delimited by the end of the connection.
-            except HttpProcessingError:
-                pass
-        super().connection_lost(exc)
-        self._fail(error)
-        self._parser = None
+        self._transport = None
+        self.writing_paused = False
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
+        body = self.body
+        if exc is None and body is not None and not body.is_bounded:
+            body.end()
+        self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
         self.on_lost(self)
 
-    def _take(self, message: RawResponseMessage, payload: StreamReader) -> None:
-        assert self._answer is not None
-        if self._answer.done():
-            self._should_close = True  # An answer to nothing; `is_reusable` must say no.
-            self._fail(UpstreamProtocolError())
-        elif message.code >= 200:
-            self._should_close = self._should_close or message.should_close
-            self._payload = payload
-            self._answer.set_result((message, payload))
-        else:
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        if self._drain_waiter is not None:
+            if not self._drain_waiter.done():
+                self._drain_waiter.set_result(None)
+            self._drain_waiter = None
+
+    def pause_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # --- The answer -----------------------------------------------------------------------------------
+
+    @property
+    def _is_reading(self) -> bool:
+        return not self._has_answered or (self.body is not None and not self.body.is_complete)
+
+    def _read_heads(self, data: bytes) -> bytes:
+        """Read on to the final answer's head; the bytes behind it."""
+        while data:
+            message, data = self._heads.read(data)
+            if message is None:
+                return b""
+            if message.code >= 200:
+                self._take(message)
+                return data
             self._interim += 1
             if message.code == 101 or message.code < 100 or self._interim > _MAX_INTERIM:
                 self._fail(UpstreamProtocolError())
+                return b""
+        return b""
+
+    def _take(self, message: RawResponseMessage) -> None:
+        assert self._answer is not None
+        self._has_answered = True
+        if message.should_close:
+            self._should_close = True
+        if self._expects_body and message.code not in _BODYLESS:
+            if message.chunked:
+                self.body = Incoming(self._loop, self, decoder=ChunkDecoder.of_response(self._loop))
+            else:
+                length = message.headers.get("Content-Length")
+                self.body = Incoming(self._loop, self, left=None if length is None else int(length))
+        if not self._answer.done():
+            self._answer.set_result(message)
+
+    def _read_body(self, data: bytes) -> None:
+        if self.body is None or self.body.is_complete or self.body.receive(data):
+            # A body where none may be, or more than was announced: nobody's, and the next answer may be no better.
+            self._should_close = True
 
     def _fail(self, error: UpstreamError) -> None:
-        self._should_close = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
             self._answer.exception()  # Retrieved here, so that a caller who left causes no warning.
-        if self._payload is not None and not self._payload.is_eof() and self._payload.exception() is None:
-            self._payload.set_exception(error)
+        if self.body is not None:
+            self.body.fail(error)
         self.close()
 
     def _disconnected(self) -> UpstreamDisconnected:

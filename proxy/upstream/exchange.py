@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
 
-from aiohttp.streams import StreamReader
+from aiohttp.http_parser import RawResponseMessage
 
 from proxy.errors import UpstreamTimeout
 from proxy.upstream.connection import UpstreamConnection
@@ -22,52 +20,73 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
-    """A request as bytes. `head` ends with the empty line and names the framing of `body`.
-
-    `body` is the whole body, or chunks that are already framed as `head` says.
-    """
-
-    method: str
-    head: bytes = field(repr=False)
-    body: bytes | AsyncIterator[bytes] = field(repr=False)
-
-
 class Answer:
     """A vendor's answer: its head is here, its body comes by `read`. Must be ended by `finish` or `abort`."""
 
-    __slots__ = ("_connection", "_is_over", "_payload", "_peeked", "_pool", "_timeout", "_upload", "headers", "status")
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_has_length",
+        "_is_over",
+        "_peeked",
+        "_pool",
+        "_timeout",
+        "_upload",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self,
-        status: int,
-        headers: RawHeaders,
-        payload: StreamReader,
+        message: RawResponseMessage,
         connection: UpstreamConnection,
         pool: UpstreamPool,
         upload: asyncio.Task[None] | None,
         timeout: float,
     ) -> None:
-        self.status = status
-        self.headers = headers
-        self._payload = payload
+        self.status: int = message.code
+        self.headers: RawHeaders = message.raw_headers
+        self._body = connection.body
         self._connection = connection
         self._pool = pool
         self._upload = upload
         self._timeout = timeout
-        self._peeked: bytes | None = None
+        self._peeked = b""
+        self._has_length = "Content-Length" in message.headers
         self._is_over = False
 
     @property
     def is_read(self) -> bool:
         """Whether the whole body has come and been read."""
-        return not self._peeked and self._payload.at_eof()
+        return not self._peeked and (self._body is None or self._body.is_read)
+
+    @property
+    def has_length(self) -> bool:
+        """Whether the answer has a Content-Length."""
+        return self._has_length
 
     def read_nowait(self) -> bytes:
-        """What is there already, or some of it; b"" if nothing is. Raises an UpstreamError if the body broke off."""
-        peeked, self._peeked = self._peeked or b"", None
-        return peeked + self._payload.read_nowait(-1)
+        """What is there already; b"" if nothing is. Raises an UpstreamError if the body broke off."""
+        if self._body is None:
+            return b""
+        if self._peeked:
+            peeked, self._peeked = self._peeked, b""
+            return peeked + self._body.take()
+        return self._body.take()
+
+    async def read(self) -> bytes:
+        """The next piece of the body, b"" at its end.
+
+        Raises UpstreamTimeout, UpstreamDisconnected or UpstreamProtocolError if the body breaks off.
+        """
+        piece = self.read_nowait()
+        if piece or self._body is None or self._body.is_complete:
+            return piece
+        self._connection.deadline.set(self._timeout)
+        try:
+            return await self._body.read()
+        finally:
+            self._connection.deadline.clear()
 
     async def peek(self, limit: int) -> bytes | None:
         """The whole body if it has at most `limit` bytes, else None; either way it can still be read."""
@@ -78,28 +97,13 @@ class Answer:
         self._peeked = b"".join(pieces)
         return self._peeked if size <= limit else None
 
-    async def read(self) -> bytes:
-        """The next piece of the body, b"" at its end.
-
-        Raises UpstreamTimeout, UpstreamDisconnected or UpstreamProtocolError if the body breaks off.
-        """
-        # What is there already needs no time-out; most answers are.
-        piece = self.read_nowait()
-        if piece or self._payload.is_eof():
-            return piece
-        timer = asyncio.get_running_loop().call_later(self._timeout, self._connection.give_up)
-        try:
-            return await self._payload.readany()
-        finally:
-            timer.cancel()
-
-    def finish(self) -> None:
+    def finish(self, now: float) -> None:
         """Nothing more will be read; the connection is used again if both sides are through."""
         if self._upload is not None and not _is_sent(self._upload):
             self.abort()
         elif not self._is_over:
             self._is_over = True
-            self._pool.release(self._connection)
+            self._pool.release(self._connection, now)
 
     def abort(self) -> None:
         """Nobody wants the rest: the connection is closed, unless the answer is over and it may be another's."""
@@ -112,47 +116,40 @@ class Answer:
 
 
 async def exchange(
-    pool: UpstreamPool, request: WireRequest, timeout: float, *, on_new_connection: bool = False
+    connection: UpstreamConnection,
+    pool: UpstreamPool,
+    method: str,
+    head: bytes,
+    body: bytes | AsyncIterator[bytes],
+    timeout: float,
 ) -> Answer:
     """Send a request and return as soon as the final answer's head is there.
 
-    `timeout` is in seconds: between two parts of the request's body that the vendor takes, from the end of the
-    request to the answer's head, and between two reads of the answer's body. Raises an UpstreamError;
-    StaleConnection where the request may be sent once more, on a new connection.
+    `head` ends with the empty line and names the framing of `body`, which is the whole body, or chunks that are
+    already framed as `head` says. `timeout` is in seconds: between two parts of the request's body that the vendor
+    takes, from the end of the request to the answer's head, and between two reads of the answer's body. Raises an
+    UpstreamError; StaleConnection where the request may be sent once more, on a new connection.
     """
-    if on_new_connection:
-        connection = await pool.connect()
-    else:
-        connection = await pool.acquire(repeatable=request.method in REPEATABLE_METHODS)
-    return await exchange_over(connection, pool, request, timeout)
-
-
-async def exchange_over(
-    connection: UpstreamConnection, pool: UpstreamPool, request: WireRequest, timeout: float
-) -> Answer:
     upload: asyncio.Task[None] | None = None
     try:
-        connection.begin(expects_body=request.method != "HEAD")
-        body = request.body
+        answered = connection.begin(expects_body=method != "HEAD")
         if isinstance(body, bytes) and len(body) <= _PIECE:
-            connection.write(request.head + body)
+            connection.write(head + body)
         else:
-            connection.write(request.head)
+            connection.write(head)
             pieces = _pieces(body) if isinstance(body, bytes) else body
             upload = asyncio.create_task(_send(connection, pieces, timeout))
             upload.add_done_callback(_is_sent)
-            await _sent_or_answered(connection, upload)
-        timer = asyncio.get_running_loop().call_later(timeout, connection.give_up)
-        try:
-            message, payload = await connection.answer
-        finally:
-            timer.cancel()
+            await _sent_or_answered(answered, upload)
+        connection.deadline.set(timeout)
+        message = await answered
+        connection.deadline.clear()
     except BaseException:
         connection.close()
         if upload is not None:
             upload.cancel()
         raise
-    return Answer(message.code, message.raw_headers, payload, connection, pool, upload, timeout)
+    return Answer(message, connection, pool, upload, timeout)
 
 
 async def _send(connection: UpstreamConnection, body: AsyncIterator[bytes], timeout: float) -> None:
@@ -171,15 +168,14 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
         yield body[at : at + _PIECE]
 
 
-async def _sent_or_answered(connection: UpstreamConnection, upload: asyncio.Task[None]) -> None:
+async def _sent_or_answered(answered: asyncio.Future[RawResponseMessage], upload: asyncio.Task[None]) -> None:
     """Wait until the body is sent or the vendor answers before that. Raises what ended the upload early."""
     try:
-        either: set[asyncio.Future[Any]] = {connection.answer, upload}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((answered, upload), return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         upload.cancel()
         raise
-    if upload.done() and not connection.answer.done():
+    if upload.done() and not answered.done():
         upload.result()
 
 

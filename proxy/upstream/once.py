@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.errors import UpstreamProtocolError, UpstreamTimeout
-from proxy.upstream.exchange import RawHeaders, WireRequest, exchange_over
+from proxy.upstream.dialing import Dialer
+from proxy.upstream.exchange import RawHeaders, exchange
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
 
@@ -40,11 +41,11 @@ async def fetch_once(
     lines = [f"{method} {target or '/'} HTTP/1.1", f"Host: {origin.authority}"]
     lines += [f"{name}: {value}" for name, value in headers]
     head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8", "surrogateescape")
-    pool = UpstreamPool(origin, tls, connect_timeout)
+    pool = UpstreamPool(Dialer(origin, tls, connect_timeout))
     try:
         async with asyncio.timeout(seconds):
-            connection = await pool.connect()
-            answer = await exchange_over(connection, pool, WireRequest(method, head, body), seconds)
+            connection = await pool.connect_anew()
+            answer = await exchange(connection, pool, method, head, body, seconds)
             content = await answer.peek(_LIMIT)
     except TimeoutError:
         raise UpstreamTimeout from None

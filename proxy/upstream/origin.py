@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """RFC 6454 origin; `host` is without the brackets of an IPv6 address."""
 
@@ -20,14 +21,19 @@ class Origin:
     def is_secure(self) -> bool:
         return self.scheme == "https"
 
-    @property
+    @cached_property
     def authority(self) -> str:
         """As in a Host header: the port only where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
-    def __str__(self) -> str:
+    @cached_property
+    def text(self) -> str:
+        """As in a URL: `https://api.example.com`."""
         return f"{self.scheme}://{self.authority}"
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def split_url(url: str) -> tuple[Origin, str]:

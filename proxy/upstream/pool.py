@@ -3,62 +3,95 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections import deque
 
-from proxy.errors import (
-    UpstreamConnectTimeout,
-    UpstreamNotFound,
-    UpstreamUnreachable,
-    UpstreamUntrusted,
-)
+from proxy.errors import UpstreamBusy
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.origin import Origin
+from proxy.upstream.dialing import Dialer
 
+MAX_CONNECTIONS = 256
+MAX_WAITING = 1024
 # Shorter than the keep-alive of common servers, so that mostly we are the one to close.
 _MAX_IDLE_SECONDS = 15.0
 # Node's servers close after 5 s. A request that cannot be repeated is not risked on an older connection.
 _MAX_IDLE_SECONDS_UNREPEATABLE = 2.0
 _MAX_IDLE_CONNECTIONS = 64
+_RETRY_AFTER = 1
 
 
 class UpstreamPool:
-    """Connections to one origin, for one provider."""
+    """Connections to one origin, for one provider.
 
-    def __init__(self, origin: Origin, tls: ssl.SSLContext | None, connect_timeout: float) -> None:
-        self.origin = origin
-        self._tls = tls if origin.is_secure else None
-        self._connect_timeout = connect_timeout
+    At most `max_connections` are in use at a time. Of those who come then, `max_waiting` wait for their turn, so
+    many seconds at the most; all others are turned away at once.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        max_waiting: int = MAX_WAITING,
+        waiting_seconds: float = 10.0,
+    ) -> None:
+        self._dialer = dialer
+        self._max_connections = max_connections
+        self._max_waiting = max_waiting
+        self._waiting_seconds = waiting_seconds
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
+        self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+        self._reserved = 0
         self._is_retired = False
 
-    async def acquire(self, *, repeatable: bool) -> UpstreamConnection:
-        """A connection, kept or new. Raises an UpstreamError; no byte was sent then."""
-        now = asyncio.get_running_loop().time()
-        while self._idle and now - self._idle[0].idle_since > _MAX_IDLE_SECONDS:
-            self._idle.popleft().close()
+    def kept(self, loop: asyncio.AbstractEventLoop, *, repeatable: bool) -> UpstreamConnection | None:
+        """A kept connection that is good for such a request, if there is one."""
+        idle, now = self._idle, loop.time()
+        while idle and now - idle[0].idle_since > _MAX_IDLE_SECONDS:
+            idle.popleft().close()
         # The one used last is the least likely to have been closed by the vendor meanwhile.
-        while self._idle:
-            if not repeatable and now - self._idle[-1].idle_since > _MAX_IDLE_SECONDS_UNREPEATABLE:
-                break
-            connection = self._idle.pop()
+        while idle:
+            if not repeatable and now - idle[-1].idle_since > _MAX_IDLE_SECONDS_UNREPEATABLE:
+                return None
+            connection = idle.pop()
             if connection.is_open:
                 return connection
-        return await self._connect()
+        return None
 
     async def connect(self) -> UpstreamConnection:
-        """A new connection, never a kept one."""
-        return await self._connect()
+        """A connection, new unless one comes back while this waits for its turn. Raises an UpstreamError."""
+        if self._waiters or len(self._open) - len(self._idle) + self._reserved >= self._max_connections:
+            connection = await self._turn()
+            if connection is not None:
+                return connection
+        return await self.connect_anew()
 
-    def release(self, connection: UpstreamConnection) -> None:
+    async def connect_anew(self) -> UpstreamConnection:
+        """A new connection, whatever their number. Raises an UpstreamError; no byte was sent then."""
+        connection = UpstreamConnection(asyncio.get_running_loop(), self._forget)
+        self._open.add(connection)
+        try:
+            await self._dialer.dial(connection)
+        except BaseException:
+            self._forget(connection)
+            raise
+        return connection
+
+    def release(self, connection: UpstreamConnection, now: float) -> None:
         """Give a connection back after an exchange; it is closed unless it can be used again."""
-        if self._is_retired or not connection.is_reusable or len(self._idle) >= _MAX_IDLE_CONNECTIONS:
+        if not connection.is_reusable or self._is_retired:
             connection.close()
             return
-        connection.rest(asyncio.get_running_loop().time())
-        self._idle.append(connection)
+        connection.rest(now)
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if len(self._idle) >= _MAX_IDLE_CONNECTIONS:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     def retire(self) -> None:
         """Keep no connection from now on; those in use end with their exchanges."""
@@ -71,34 +104,47 @@ class UpstreamPool:
         for connection in list(self._open):
             connection.close()
 
-    async def _connect(self) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
+    async def _turn(self) -> UpstreamConnection | None:
+        """Wait for a connection that somebody gives back, or (None) for leave to make one."""
+        if len(self._waiters) >= self._max_waiting:
+            raise UpstreamBusy(retry_after=_RETRY_AFTER)
+        waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._connect_timeout):
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(loop, self._forget),
-                    self.origin.host,
-                    self.origin.port,
-                    ssl=self._tls,
-                    server_hostname=self.origin.host if self._tls else None,
-                )
-        # `from None`: what these exceptions say is the network's or the peer's text.
-        except TimeoutError:
-            raise UpstreamConnectTimeout from None
-        except socket.gaierror:
-            raise UpstreamNotFound from None
-        except ssl.SSLError:
-            raise UpstreamUntrusted from None
-        except (ConnectionResetError, ConnectionAbortedError):
-            # Refused connections are not among these: the peer gave up in the middle of the TLS handshake.
-            raise (UpstreamUntrusted if self._tls else UpstreamUnreachable) from None
-        except OSError:
-            raise UpstreamUnreachable from None
-        if connection.connected:  # Or the vendor is gone already, and `_forget` will not come again.
-            self._open.add(connection)
+            async with asyncio.timeout(self._waiting_seconds):
+                connection = await waiter
+        except BaseException as error:
+            self._leave_queue(waiter)
+            if isinstance(error, TimeoutError):
+                raise UpstreamBusy(retry_after=_RETRY_AFTER) from None
+            raise
+        if connection is None:
+            self._reserved -= 1
         return connection
+
+    def _leave_queue(self, waiter: asyncio.Future[UpstreamConnection | None]) -> None:
+        """Whoever gives up passes on what it was given at that very moment."""
+        if waiter.cancelled() or not waiter.done():
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            return
+        connection = waiter.result()
+        if connection is not None:
+            connection.close()  # `_forget` calls the next one.
+        else:
+            self._reserved -= 1
+            self._call_next()
 
     def _forget(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+        self._call_next()
+
+    def _call_next(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self._reserved += 1
+                waiter.set_result(None)
+                return

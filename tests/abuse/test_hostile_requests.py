@@ -254,7 +254,8 @@ async def test_no_spelling_of_a_transfer_encoding_gives_a_vendor_two_framings(wi
                 framings = passed[0].values("content-length") + passed[0].values("transfer-encoding")
                 assert len(passed) == 1 and len(framings) <= 1, (name, value)
                 assert not passed[0].values("transfer_encoding"), (name, value)
-                assert passed[0].body == (body if with_length else b""), (name, value)
+                announced = len(body) if with_length else 5 if "Content-Length: 5" in value else 0
+                assert passed[0].body == body[:announced], (name, value)
         assert all(request.target != "/smuggled" for request in vendor.requests)
 
 

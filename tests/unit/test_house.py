@@ -45,7 +45,7 @@ _CORE = {
     "proxy.duration",
     "proxy.vendor_clock",
 }
-_GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.schemes.base"}
+_GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.wire", "proxy.schemes.base"}
 _APP = {*_CORE, *FOUNDATION, "proxy.config", "proxy.tokens", "proxy.schemes", "proxy.upstream", "proxy.gateway"}
 
 # The module, or the package with all that is in it -> what it may import of the house beside itself.
@@ -53,7 +53,8 @@ ROOMS: dict[str, set[str]] = {
     **FOUNDATION,
     "proxy.presets": set(),
     "proxy.sandbox": set(),
-    "proxy.upstream": {"proxy.errors"},
+    "proxy.wire": set(),
+    "proxy.upstream": {"proxy.errors", "proxy.wire"},
     "proxy.tokens": _CORE,
     "proxy.schemes": set(),
     "proxy.schemes.requirements": _CORE,
@@ -102,7 +103,7 @@ ROOMS["proxy.schemes.registry"] = {"proxy.schemes.base", *(f"proxy.schemes.{name
 # What comes from outside and is one room's business.
 RESERVED = {
     "yaml": ("proxy.config",),
-    "aiohttp": ("proxy.upstream", "proxy.gateway", "proxy.admin", "proxy.sandbox"),
+    "aiohttp": ("proxy.wire", "proxy.upstream", "proxy.gateway", "proxy.admin", "proxy.sandbox"),
     "prometheus_client": ("proxy.metrics", "proxy.traffic"),
     "click": ("proxy.cli", "proxy.commands", "proxy.terminal"),
     "cachetools": ("proxy.tokens",),
@@ -118,6 +119,8 @@ LONG_FILES = {
     "proxy/errors.py": "a list: one short class for each answer that the proxy makes itself",
     "proxy/template.py": "one idea in three shapes, text, secret text and JSON, that share their parsing",
     "proxy/tokens/credential.py": "all that may change a credential's state, side by side; decisions stand elsewhere",
+    "proxy/gateway/caller.py": "all that may change the state of a caller's connection, side by side",
+    "proxy/upstream/connection.py": "all that may change the state of a vendor's connection, side by side",
     "proxy/schemes/base.py": "the contract of every scheme: mostly what its words mean",
 }
 

@@ -1,0 +1,308 @@
+"""One caller's connection: aiohttp's RequestHandler, which reads requests one after the other and hands each to the
+gateway in the connection's own task.
+
+Everything that depends on how aiohttp's server works inside stands here and in `server`. A request that comes while
+another is under way waits, unread, until that one is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from asyncio import Transport
+from collections.abc import Awaitable, Callable
+
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.web import RequestHandler, Server
+
+from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
+from proxy.gateway.headers import SpecialFields, special_fields
+from proxy.gateway.peer import has_hung_up
+from proxy.wire.chunks import BadChunk, ChunkDecoder
+from proxy.wire.deadline import Deadline
+from proxy.wire.heads import request_heads
+from proxy.wire.incoming import Incoming
+
+# Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
+MAX_TARGET = 8190
+_MAX_FIELD = 8191
+_MAX_FIELDS = 128
+# Also bounds the time for a request's head.
+_KEEP_ALIVE_SECONDS = 15.0
+# How long an answered caller may go on sending what nobody wants before the connection is closed.
+_LINGERING_SECONDS = 1.0
+# A caller that takes next to nothing for so long holds a vendor's connection for nobody.
+_STALLED_SECONDS = 300.0
+# Requests that came early wait here; with more than this the caller is paused.
+_MOST_AHEAD = 64 * 1024
+# When it is looked whether a caller who sends no more is still there, in seconds after the look before.
+_LOOKS = (0.005, 0.1, 1.0, 5.0)
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class CallerGone(ConnectionError):
+    """The caller hung up."""
+
+
+class CallerConnection(RequestHandler):
+    """`message`, `fields` and `body` are the current request's; `body` is None where none is announced.
+
+    `handle` answers it and says whether the connection may be kept; `refuse` gives the answer to what is none.
+    """
+
+    __slots__ = (
+        "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_refuse", "body", "deadline", "fields",
+        "is_busy", "message",
+    )  # fmt: skip
+
+    message: RawRequestMessage
+    fields: SpecialFields
+
+    def __init__(
+        self,
+        server: Server,
+        handle: Callable[[CallerConnection], Awaitable[bool]],
+        refuse: Callable[[ProxyError], bytes],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]
+            keepalive_timeout=0,  # `deadline` does this.
+        )
+        self._handle = handle
+        self._refuse = refuse
+        self._heads = request_heads(loop, max_line=MAX_TARGET, max_field=_MAX_FIELD, max_fields=_MAX_FIELDS)
+        self._ahead = b""
+        self._is_ahead_paused = False
+        self._has_ended = False
+        self.is_busy = False
+        self.body: Incoming | None = None
+        self.deadline = Deadline(loop, self._out_of_time)
+
+    # --- What the gateway uses ------------------------------------------------------------------------
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def write(self, octets: bytes) -> None:
+        """Queue bytes of an answer. Raises CallerGone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise CallerGone
+        transport.write(octets)
+
+    async def drained(self) -> None:
+        """Wait until the caller took most of what was written. Raises CallerGone.
+
+        To be awaited after every answer: a caller who asks on and on and never reads would fill the memory.
+        """
+        if not self._paused:
+            return
+        try:
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await self._drain_helper()
+        except (TimeoutError, ConnectionError):
+            raise CallerGone from None
+
+    def abort(self) -> None:
+        """End the connection so that it shows: a reset, for an end of file could be the body's end."""
+        abort(self.transport)
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether another request can follow: after a body that was not read, nobody knows where it begins."""
+        message, body = self.message, self.body
+        return (
+            not message.should_close
+            and (not self._has_ended or bool(self._ahead))
+            and (body is None or body.is_complete)
+            and message.version == (1, 1)
+        )
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether a whole answer is still on its way to the caller."""
+        return not self.is_busy and self.transport is not None and self.transport.get_write_buffer_size() > 0
+
+    # --- asyncio.Protocol -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.deadline.set(_KEEP_ALIVE_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        if self._force_close or self._close:
+            return
+        body = self.body
+        if body is not None and not body.is_complete:
+            data = self._read_body(body, data)
+        if not data:
+            return
+        if self.is_busy or self._ahead:
+            self._ahead += data
+            if len(self._ahead) > _MOST_AHEAD and not self._is_ahead_paused:
+                self._is_ahead_paused = True
+                self._pause_transport_reading()
+        else:
+            self._read_head(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp never asks for a half-open connection.
+        """A caller who is done with sending may still wait for the answer."""
+        self._has_ended = True
+        if self.body is not None:
+            self.body.fail(CallerGone())
+        if self.is_busy:
+            self._loop.call_later(_LOOKS[0], self._look_after_caller, 0)
+        return self.is_busy
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.deadline.close()
+        if self.body is not None:
+            self.body.fail(CallerGone())
+        super().connection_lost(exc)
+
+    def pause_reading(self) -> None:
+        self._pause_transport_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if not self._is_ahead_paused:
+            self._resume_transport_reading()
+
+    # --- aiohttp.web.RequestHandler -------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Answer one request after the other; runs as the connection's own task."""
+        loop = self._loop
+        while not self._force_close:
+            if not self.is_busy:
+                self._waiter = loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            if not await self._handle(self):
+                break
+            self.is_busy = False
+            self.body = None
+            self.deadline.set(_KEEP_ALIVE_SECONDS)
+            if self._ahead:
+                self._go_on()
+            if self._has_ended and not self.is_busy:
+                break
+        await self._leave()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """End the connection; an answer that is cut off must not look complete."""
+        if self.is_busy:
+            self.abort()
+        task = self._task_handler
+        self.force_close()
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,), timeout=timeout)
+
+    # --- Reading --------------------------------------------------------------------------------------
+
+    def _read_head(self, data: bytes) -> None:
+        try:
+            message, behind = self._heads.read(data)
+        except HttpProcessingError as error:
+            self._turn_away(parse_error(error))
+            return
+        if message is None:
+            return
+        self.message = message
+        self.fields = fields = special_fields(message.raw_headers)
+        if message.upgrade:
+            self._heads.forget_upgrade()
+        if message.chunked:
+            self.body = Incoming(self._loop, self, decoder=ChunkDecoder.of_request(self._loop))
+        elif b"content-length" in fields:
+            self.body = Incoming(self._loop, self, left=int(fields[b"content-length"][0]))
+        self.is_busy = True
+        self.deadline.clear()
+        if behind and self.body is not None:
+            behind = self._read_body(self.body, behind)
+        self._ahead = behind
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _read_body(self, body: Incoming, data: bytes) -> bytes:
+        try:
+            return body.receive(data)
+        except BadChunk:
+            body.fail(MalformedRequest())
+            self._has_ended = True  # Where the next request would begin, nobody knows.
+            return b""
+
+    def _go_on(self) -> None:
+        """Read the request that came early."""
+        ahead, self._ahead = self._ahead, b""
+        self._read_head(ahead)
+        if self._is_ahead_paused and len(self._ahead) <= _MOST_AHEAD:
+            self._is_ahead_paused = False
+            self._resume_transport_reading()
+
+    def _turn_away(self, error: ProxyError) -> None:
+        """Answer what the parser refused, in fixed words: aiohttp's own would repeat the offending line."""
+        if self.transport is not None:
+            self.transport.write(self._refuse(error))
+            self._loop.call_later(_LINGERING_SECONDS, self.force_close)
+            self._say_goodbye(self.transport)
+
+    async def _leave(self) -> None:
+        """Close; a moment later where the caller may still be sending: what is not read makes the kernel reset the
+        connection, and a reset takes the answer with it if the caller has not read it yet (RFC 9112 §9.6).
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        is_read = self.body is None or self.body.is_complete
+        if not self._has_ended and not (is_read and self.message.should_close and not self._ahead):
+            self._say_goodbye(transport)
+            await asyncio.sleep(_LINGERING_SECONDS)  # Cancelled when the caller hangs up.
+        transport.close()
+
+    def _say_goodbye(self, transport: Transport) -> None:
+        self.close()  # Whatever comes now is dropped unread.
+        if transport.can_write_eof():
+            transport.write_eof()
+
+    def _look_after_caller(self, look: int) -> None:
+        """Whoever hung up need not be waited for: the vendor's work for nobody ends too."""
+        if not self.is_busy or self.transport is None or self.transport.is_closing():
+            return
+        if has_hung_up(self.transport.get_extra_info("socket")):
+            self.transport.abort()
+        else:
+            later = min(look + 1, len(_LOOKS) - 1)
+            self._loop.call_later(_LOOKS[later], self._look_after_caller, later)
+
+    def _out_of_time(self) -> None:
+        """Of a kept connection, or of a body that does not go on."""
+        if not self.is_busy:
+            self.force_close()
+        elif self.body is not None:
+            self.body.fail(CallerTooSlow())
+
+
+def abort(transport: Transport | None) -> None:
+    """End a caller's connection with a reset."""
+    if transport is None:
+        return
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
+
+
+def parse_error(error: HttpProcessingError) -> ProxyError:
+    """Which of our errors a refusal of aiohttp's parser is."""
+    if isinstance(error, LineTooLong):
+        return TargetTooLong() if error.args[1] == MAX_TARGET else HeadersTooLarge()
+    return MalformedRequest()

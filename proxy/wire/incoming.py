@@ -1,0 +1,135 @@
+"""A body as it comes in: taken from one connection in pieces, with back-pressure, and never collected here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from proxy.wire.chunks import ChunkDecoder
+
+# Above this many bytes the sender is paused until half of it has been taken; see docs/PERFORMANCE.md.
+HIGH_WATER = 512 * 1024
+_LOW_WATER = HIGH_WATER // 2
+
+
+class Source(Protocol):
+    """The connection that a body comes from."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Incoming:
+    """`left` is the number of bytes still to come where that is known; `decoder` is for a chunked body.
+
+    With neither, the body ends with the connection.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_error",
+        "_is_paused",
+        "_left",
+        "_loop",
+        "_pieces",
+        "_size",
+        "_source",
+        "_waiter",
+        "is_complete",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        source: Source,
+        left: int | None = None,
+        decoder: ChunkDecoder | None = None,
+    ) -> None:
+        self._loop = loop
+        self._source = source
+        self._left = left
+        self._decoder = decoder
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._is_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+        self.is_complete = left == 0
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all of it has come and been taken."""
+        return self.is_complete and not self._pieces
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the message says where its body ends."""
+        return self._left is not None or self._decoder is not None
+
+    # --- The connection's side ------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what belongs to the body; what lies behind it is given back. Raises BadChunk."""
+        behind = b""
+        left = self._left
+        if left is not None:
+            if len(data) > left:
+                data, behind = data[:left], data[left:]
+            self._left = left = left - len(data)
+            self.is_complete = not left
+        elif self._decoder is not None:
+            data, behind = self._decoder.feed(data)
+            self.is_complete = self._decoder.is_complete
+        if data:
+            self._pieces.append(data)
+            self._size += len(data)
+            if self._size > HIGH_WATER and not self.is_complete and not self._is_paused:
+                self._is_paused = True
+                self._source.pause_reading()
+        if (data or self.is_complete) and self._waiter is not None:
+            self._wake()
+        return behind
+
+    def end(self) -> None:
+        """The connection ended, and with it a body that has no other end."""
+        self.is_complete = True
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """It broke off; whoever reads on, is told so."""
+        if self._error is None and not self.is_complete:
+            self._error = error
+            self._wake()
+
+    # --- The reader's side ----------------------------------------------------------------------------
+
+    def take(self) -> bytes:
+        """What is there; b"" if nothing is. Raises the error with which the body broke off."""
+        if self._error is not None:
+            raise self._error
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        data = pieces.popleft() if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self._is_paused:
+            self._is_paused = False
+            self._source.resume_reading()
+        return data
+
+    async def read(self) -> bytes:
+        """What is there, or the next that comes; b"" at the end. For one reader at a time."""
+        while not self._pieces and not self.is_complete and self._error is None:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self.take()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
