@@ -17,7 +17,8 @@ class Passage:
     """
 
     __slots__ = (
-        "answered", "body", "client", "credential", "error", "method", "repeats", "response_bytes", "route", "started", "status",
+        "answered", "body", "client", "credential", "error", "method", "repeats", "response_bytes", "route",
+        "started", "status",
     )  # fmt: skip
 
     def __init__(self, method: str, started: float) -> None:

@@ -30,10 +30,13 @@ _INODE_AT = _HEADER.size + 68
 def has_hung_up(sock: socket.socket) -> bool:
     """True if the other end is a socket of this machine that was closed; False too where that cannot be known."""
     try:
+        poll = select.poll()
+        poll.register(sock.fileno(), 0)
+        # A reset that came behind the end of file, which nobody waits for any more; or a Unix socket's other end.
+        if any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0)):
+            return True
         if sock.family == socket.AF_UNIX:
-            poll = select.poll()
-            poll.register(sock.fileno(), 0)
-            return any(events & select.POLLHUP for _, events in poll.poll(0))
+            return False
         ours, theirs = sock.getsockname(), sock.getpeername()
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
             kernel.settimeout(0.1)
