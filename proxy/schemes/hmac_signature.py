@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
+from proxy.duration import Seconds
 from proxy.schemes.base import (
     AuthScheme,
     Injection,
@@ -75,12 +76,13 @@ class SigningToken:
 class HmacSignature(AuthScheme):
     """`message` is what is signed. Headers and query may use `{{signature}}` beside most of its places.
 
-    Query parameters are signed with the rest of the URL, but for those that hold the signature.
+    Query parameters are signed with the rest of the URL, but for those that hold the signature. `{{hmac.NAME}}` is
+    the variable NAME, signed alone with the same key; `{{expires}}` is the moment and `valid_for`.
     """
 
     needs_body: ClassVar[bool] = True
     places: ClassVar[frozenset[str]] = (
-        REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | DIGEST_PLACES | {"signature", "token"}
+        REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | DIGEST_PLACES | {"signature", "token", "hmac.<variable>"}
     )
 
     key: Secret
@@ -88,6 +90,7 @@ class HmacSignature(AuthScheme):
     algorithm: Literal["sha256", "sha384", "sha512"] = "sha256"
     encoding: Literal["hex", "base64", "base64url"] = "hex"
     message: Template
+    valid_for: Seconds = 60.0
     token: SigningToken | None = None
 
     def __post_init__(self) -> None:
@@ -104,6 +107,8 @@ class HmacSignature(AuthScheme):
         self._signed_query = {name: t for name, t in self.query.items() if "signature" not in t.names}
         self._late_query = {name: t for name, t in self.query.items() if "signature" in t.names}
         self._names = self._used_names()
+        self._signed_alone = [name.removeprefix("hmac.") for name in self._names if name.startswith("hmac.")]
+        require_known_places("hmac", self._signed_alone, variables)
         self._keyed = DerivedKey(self.key, self._started)
         self._moments = Moments()
         self._credential: Credential | None = None
@@ -156,13 +161,20 @@ class HmacSignature(AuthScheme):
     def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
         """The query to inject. Fills the scope with what the request, the moment and the signature are."""
         scope |= request_scope(request, self._names)
-        scope |= moment_scope(self._moments.of(request, self._provider.clock.wall()), self._names)
+        moment = self._moments.of(request, self._provider.clock.wall())
+        scope |= moment_scope(moment, self._names, self.valid_for)
+        for name in self._signed_alone:
+            # As good as the secret that the vendor wants it for.
+            scope[f"hmac.{name}"] = Secret(self._digest(self.variables[name].render_bytes({})), "signed")
         query = rendered(self._signed_query, scope)
         scope |= target_scope(request, query)
-        digest = self._keyed.current().copy()
-        digest.update(self.message.render_bytes(scope))
-        scope["signature"] = _ENCODINGS[self.encoding](digest.digest())
+        scope["signature"] = self._digest(self.message.render_bytes(scope))
         return query + rendered(self._late_query, scope)
+
+    def _digest(self, message: bytes) -> str:
+        digest = self._keyed.current().copy()
+        digest.update(message)
+        return _ENCODINGS[self.encoding](digest.digest())
 
     def _shown(self, request: OutboundRequest) -> dict[str, Value]:
         """A scope fit to be shown: no token, and a URL in which secrets are masked. One request has one scope."""

@@ -28,10 +28,11 @@ _NOT_FOR_SCHEMES = frozenset(
 def require_known_places(where: str, used: Iterable[str], known: Collection[str]) -> None:
     """Raise ValueError if a template uses a place that nothing fills in.
 
-    `header.<name>` among the known ones stands for every name behind the dot.
+    `header.<name>` among the known ones stands for every name behind the dot; so does `hmac.<variable>`.
     """
+    families = tuple(place.partition("<")[0] for place in known if place.endswith(">"))
     for name in sorted(used):
-        if name in known or (name.startswith("header.") and "header.<name>" in known):
+        if name in known or name.startswith(families):
             continue
         listing = ", ".join(sorted(known)) or "none"
         raise ValueError(f"{where}: nothing is called {{{{{name}}}}} here; known places: {listing}")

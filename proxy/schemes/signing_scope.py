@@ -13,11 +13,11 @@ from proxy.target import add_parameters
 from proxy.template import Value
 
 REQUEST_PLACES = frozenset({"method", "origin", "host", "path", "header.<name>"})
-MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "nonce"})
+MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "expires", "nonce"})
 # These hold the injected query parameters, so that a query parameter cannot hold them.
 TARGET_PLACES = frozenset({"url", "target", "query"})
 BODY_PLACES = frozenset({"body"})
-DIGEST_PLACES = frozenset({"body_sha256", "body_sha256_base64"})
+DIGEST_PLACES = frozenset({"body_sha256", "body_sha256_base64", "body_sha512"})
 
 # So far ahead of the clock a moment may be at the most, in milliseconds: equal requests that keep coming faster
 # than one a millisecond must not drift out of the vendor's window.
@@ -64,6 +64,7 @@ def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, V
         "body": body,
         "body_sha256": lambda: hashlib.sha256(body).hexdigest(),
         "body_sha256_base64": lambda: b64encode(hashlib.sha256(body).digest()).decode(),
+        "body_sha512": lambda: hashlib.sha512(body).hexdigest(),
     }
     for name in names:
         if name.startswith("header."):
@@ -72,9 +73,14 @@ def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, V
     return scope
 
 
-def moment_scope(wall: float, names: frozenset[str]) -> dict[str, Value]:
-    """One moment, in seconds since the epoch, in every usual form, and a number used once; `names` are those used."""
+def moment_scope(wall: float, names: frozenset[str], valid_for: float) -> dict[str, Value]:
+    """One moment, in seconds since the epoch, in every usual form, and a number used once; `names` are those used.
+
+    `expires` is `valid_for` seconds later, in whole seconds.
+    """
     scope: dict[str, Value] = {"timestamp": str(int(wall)), "timestamp_ms": str(round(wall * 1000))}
+    if "expires" in names:
+        scope["expires"] = str(int(wall + valid_for))
     if "timestamp_iso" in names:
         scope["timestamp_iso"] = iso_timestamp(wall)
     if "nonce" in names:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from proxy.schemes.base import AuthScheme, Injection, OutboundRequest, masked, rendered, rendered_fields
+from proxy.schemes.requirements import require_known_places
 from proxy.secret import MASK, Secret
 from proxy.target import canonical
 from proxy.template import SecretText, Template
@@ -17,12 +18,12 @@ from proxy.template import SecretText, Template
 
 @dataclass(kw_only=True, eq=False)
 class BasicCredential:
-    """RFC 7617, in UTF-8."""
+    """RFC 7617, in UTF-8. Without a `password` it is empty, and the `username` is the secret."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     username: Template
-    password: Secret
+    password: Secret | None = None
 
     def __post_init__(self) -> None:
         if any(isinstance(part, str) and ":" in part for part in self.username.parts):
@@ -43,6 +44,10 @@ class Static(AuthScheme):
             raise ValueError("give at least one of headers, query and basic")
         if self.basic is not None and "authorization" in super().injected_headers:
             raise ValueError("headers.Authorization: basic sets this header already")
+        if self.basic is not None:
+            require_known_places("basic.username", self.basic.username.names, self.variables.keys())
+            if self.basic.password is None and not self._holds_secret(self.basic.username):
+                raise ValueError("basic.password: is required, unless the username is a secret")
         for where, texts in (("headers", self.headers), ("query", self.query)):
             for name, text in texts.items():
                 if not self._holds_secret(text):
@@ -52,7 +57,8 @@ class Static(AuthScheme):
         headers = rendered_fields(self.headers, self._scope)
         if self.basic is not None:
             user = self.basic.username.render(self._scope)
-            pair = f"{user}:{self.basic.password.reveal()}".encode()
+            password = self.basic.password.reveal() if self.basic.password is not None else ""
+            pair = f"{user}:{password}".encode()
             headers += (("Authorization", f"Basic {b64encode(pair).decode()}"),)
         return Injection(headers, rendered(self.query, self._scope), use="static")
 

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
+from proxy.duration import Lifetime
 from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
 from proxy.schemes.guest import is_guest_query
+from proxy.schemes.jws import Algorithm, Signer
 from proxy.schemes.requirements import require_known_places
+from proxy.schemes.signed_claims import SignedClaims
 from proxy.schemes.siwe import PLACES as SIWE_PLACES
 from proxy.schemes.siwe import SiweSettings, sign_in
 from proxy.schemes.token_bearing import RenewableTokenScheme
@@ -40,11 +43,21 @@ class GuestQueries:
 
 
 @dataclass(kw_only=True, eq=False)
+class LoginAssertion(SignedClaims):
+    """A JWT that is signed for one login request, and spent with it (RFC 7523)."""
+
+    algorithm: Algorithm = "RS256"
+    lifetime: Lifetime = 60.0
+    issued_at: bool = True
+
+
+@dataclass(kw_only=True, eq=False)
 class TokenExchange(RenewableTokenScheme):
     """`login`, or `refresh` with an `initial_refresh_token`, or both.
 
-    The places of `login` are the variables, the moment (timestamp, timestamp_ms, nonce, uuid) and, with `siwe`,
-    siwe.message, siwe.signature and siwe.address of one freshly signed message. `refresh` has `refresh_token` too.
+    The places of `login` are the variables, the moment (timestamp, timestamp_ms, nonce, uuid), with `assertion` its
+    freshly signed JWT and, with `siwe`, siwe.message, siwe.signature and siwe.address of one freshly signed message.
+    `refresh` has `refresh_token` too.
     """
 
     login: LoginRequest | None = None
@@ -52,12 +65,16 @@ class TokenExchange(RenewableTokenScheme):
     response: TokenFields = field(default_factory=TokenFields)
     refresh_response: TokenFields | None = None
     initial_refresh_token: Secret | None = None
+    assertion: LoginAssertion | None = None
     siwe: SiweSettings | None = None
     guest_queries: GuestQueries | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         known = LOGIN_PLACES | self.variables.keys() | (SIWE_PLACES if self.siwe else frozenset())
+        if self.assertion is not None:
+            known |= {"assertion"}
+            self._signer = self._assertion_signer(self.assertion)
         if self.login is not None:
             require_known_places("login", self.login.names, known)
         if self.refresh is not None:
@@ -101,7 +118,15 @@ class TokenExchange(RenewableTokenScheme):
             if login is not None:
                 where = (login.url or self._provider.base_url + (login.path or "")).partition("?")[0]
                 lines.append((name, f"{login.method} {where}"))
+        if self.assertion is not None:
+            lines.append(("assertion", json.dumps(self.assertion.claims_shown(self._scope))))
         return tuple(lines)
+
+    def _assertion_signer(self, assertion: LoginAssertion) -> Signer:
+        try:
+            return assertion.prepare_claims(self.variables)
+        except ValueError as error:
+            raise ValueError(f"assertion.{error}") from None
 
     def _is_guest(self, request: OutboundRequest) -> bool:
         return self._guest_path is not None and is_guest_query(request, self._guest_path)
@@ -122,9 +147,12 @@ class TokenExchange(RenewableTokenScheme):
 
     def _identity(self, base_url: str) -> str:
         requests = [request for request in (self.login, self.refresh) if request is not None]
-        secrets = [secret.reveal() if secret else "" for secret in (self.initial_refresh_token, self._key())]
+        signing = self.assertion.key if self.assertion is not None else None
+        secrets = [secret.reveal() if secret else "" for secret in (self.initial_refresh_token, self._key(), signing)]
         parts = [request.identity(base_url, self._scope) for request in requests]
         parts.append(json.dumps(self.response.token))
+        if self.assertion is not None:
+            parts.append(self.assertion.claims_identity(self._scope))
         if self.siwe is not None:
             parts += [self.siwe.domain, self.siwe.uri, str(self.siwe.chain_id), self.siwe.statement or ""]
         return credential_key("token_exchange", *secrets, *parts)
@@ -140,6 +168,9 @@ class TokenExchange(RenewableTokenScheme):
     async def _ask(self, request: LoginRequest, response: TokenFields, more: dict[str, Value]) -> Grant:
         provider = self._provider
         scope = {**self._scope, **login_scope(provider.clock), **more}
+        if self.assertion is not None and "assertion" in request.names:
+            claims = self.assertion.claims_at(provider.clock, self._scope)
+            scope["assertion"] = Secret(self._signer.sign(claims), "assertion")
         if self.siwe is not None and request.names & SIWE_PLACES:
             scope |= _signed_in(self.siwe, provider)
         call = request.call(provider.base_url, scope)

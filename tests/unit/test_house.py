@@ -83,15 +83,16 @@ _PARTS = {
     "guest": {"graphql"},
     "jws": {"derived_key"},
     "oauth2_client": {"jws", "token_bearing"},
+    "signed_claims": {"derived_key", "jws"},
     "signing_scope": set(),
     "siwe": {"signing_scope"},
     "token_bearing": set(),
 }
 _SCHEMES = {
     "static": set(),
-    "jwt": {"jws", "token_bearing"},
+    "jwt": {"signed_claims", "token_bearing"},
     "hmac_signature": {"derived_key", "signing_scope", "token_bearing"},
-    "token_exchange": {"guest", "siwe", "token_bearing"},
+    "token_exchange": {"guest", "jws", "signed_claims", "siwe", "token_bearing"},
     "oauth2_client_credentials": {"oauth2_client"},
     "oauth2_refresh_token": {"oauth2_client"},
 }

@@ -138,6 +138,8 @@ async def test_one_request_has_one_nonce_wherever_it_is_used() -> None:
         ("timestamp_iso", "2015-03-13T13:09:42.534Z"),
         ("body_sha256", hashlib.sha256(b"body").hexdigest()),
         ("body_sha256_base64", b64encode(hashlib.sha256(b"body").digest()).decode()),
+        ("body_sha512", hashlib.sha512(b"body").hexdigest()),
+        ("expires", "1426252242"),
         ("header.Content-Type", "text/plain"),
         ("header.x-missing", ""),
     ],
@@ -187,6 +189,27 @@ async def test_a_signature_in_the_query_comes_behind_the_signed_parameters() -> 
     injection = await scheme.authorize(request("/p?a=1"))
     signature = digest(b"https://api.sendwyre.com/p?a=1&t=1426252182").hex()
     assert injection.query == (("t", "1426252182"), ("sig", signature))
+
+
+async def test_a_signature_expires_when_the_configuration_says() -> None:
+    scheme = signed_by(valid_for=5.0, headers=templates(E="{{expires}}", T="{{timestamp}}", S="{{signature}}"))
+    injection = await scheme.authorize(request("/p"))
+    assert header(injection, "T") == "1426252182"
+    assert header(injection, "E") == "1426252187"
+
+
+async def test_a_variable_can_be_signed_alone_and_is_masked_when_shown() -> None:
+    """With the same key and in the same encoding as the message."""
+    scheme = signed_by(
+        variables={"v": Template((Secret(CANARY),))},
+        encoding="base64",
+        headers=templates(V="{{hmac.v}}", S="{{signature}}"),
+    )
+    injection = await scheme.authorize(request("/p"))
+    signed = b64encode(digest(CANARY.encode())).decode()
+    assert header(injection, "V") == signed
+    assert header(injection, "S") == b64encode(digest(b"https://api.sendwyre.com/p")).decode()
+    assert dict((await scheme.preview(request("/p"))).headers)["V"] == "***"
 
 
 async def test_a_key_file_that_changes_is_used_at_once(tmp_path: Path) -> None:

@@ -113,6 +113,25 @@ async def test_a_base64_key_is_decoded() -> None:
     assert pyjwt.decode(await minted(scheme), urlsafe_b64decode(RFC_KEY), ["HS256"]) == {"a": "1"}
 
 
+async def test_a_key_in_hexadecimal_is_its_bytes() -> None:
+    token = await minted(Jwt(key=Secret("00ff" * 16), key_encoding="hex", claims=claims(a="1"), lifetime=inf))
+    assert pyjwt.decode(token, b"\x00\xff" * 16, algorithms=["HS256"]) == {"a": "1"}
+
+
+async def test_dates_may_lie_in_the_past_for_a_vendor_with_another_clock() -> None:
+    """`iat` and `nbf`, never `exp`."""
+    scheme = Jwt(key=Secret(ORIGINAL_SECRET), issued_at=True, not_before=True, backdated=60.0, lifetime=540.0)
+    assert payload(await minted(scheme, FakeClock(wall=1000.9))) == {"iat": 940, "nbf": 940, "exp": 1540}
+
+
+async def test_each_token_has_its_own_number_where_claims_ask_for_one() -> None:
+    scheme = Jwt(key=Secret(ORIGINAL_SECRET), claims=claims(jti="{{uuid}}"), lifetime=10.0)
+    clock = FakeClock()
+    first = payload(await minted(scheme, clock))["jti"]
+    clock.advance(60)
+    assert len({first, payload(await sent(scheme))["jti"]}) == 2
+
+
 async def test_a_short_secret_works_without_a_warning() -> None:
     """Vendors hand out short secrets; the run fails on any warning."""
     assert (await minted(Jwt(key=Secret("short"), claims=claims(a="1"), lifetime=inf))).count(".") == 2

@@ -43,6 +43,17 @@ async def test_basic_authentication_is_rfc_7617_in_utf8() -> None:
     assert scheme.injected_headers == {"authorization"}
 
 
+async def test_a_username_may_be_the_secret_and_the_password_empty() -> None:
+    key = Template((Secret(CANARY),))
+    for scheme in (
+        Static(basic=BasicCredential(username=key)),
+        Static(basic=BasicCredential(username=Template((Place("key"),))), variables={"key": key}),
+    ):
+        ((_, value),) = (await scheme.authorize(REQUEST)).headers
+        assert b64decode(value.removeprefix("Basic ")).decode() == f"{CANARY}:"
+        assert (await scheme.preview(REQUEST)).headers == (("Authorization", "Basic ***"),)
+
+
 async def test_a_secret_file_that_changes_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("first\n")

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import jwt as pyjwt
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
@@ -14,7 +15,7 @@ from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.schemes.base import AnswerHead, OutboundRequest
 from proxy.schemes.siwe import SiweSettings
 from proxy.schemes.token_bearing import Rejection
-from proxy.schemes.token_exchange import GuestQueries, TokenExchange
+from proxy.schemes.token_exchange import GuestQueries, LoginAssertion, TokenExchange
 from proxy.secret import Secret
 from proxy.template import JsonTemplate, Template
 from proxy.tokens.cache import TokenCache
@@ -25,6 +26,7 @@ from tests.clock import FakeClock
 from tests.login_endpoint import LOST, Answer, SteadyRandom, grant, login_endpoint, provider_context, templates
 
 CANARY = "CANARY&exchange_$8d"
+LONG_CANARY = CANARY * 2
 ETHEREUM_KEY = "0x" + "11" * 32
 ADDRESS = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 REQUEST = OutboundRequest("GET", "https://api.example.com", "/x")
@@ -421,3 +423,61 @@ async def test_explaining_makes_no_login() -> None:
         assert lines["operation"] == "a query: goes as guest"
         assert lines["login"] == f"POST {endpoint.url}/base/v1/login"
     assert endpoint.received == []
+
+
+def asserting(**rest: Any) -> TokenExchange:
+    return TokenExchange(
+        variables={"app": Template.parse("app-1")},
+        assertion=LoginAssertion(
+            key=Secret(LONG_CANARY), algorithm="HS256", claims=body(iss="{{app}}", jti="{{uuid}}"), **rest
+        ),
+        login=LoginRequest(path="/t", headers=templates(Authorization="Bearer {{assertion}}")),
+        response=TokenFields(token="access_token", lifetime="expires_at"),
+    )
+
+
+def claims_in(header: str | None) -> Any:
+    assert header is not None
+    return pyjwt.decode(
+        header.removeprefix("Bearer "),
+        LONG_CANARY,
+        algorithms=["HS256"],
+        options={"verify_exp": False, "verify_iat": False},
+    )
+
+
+async def test_each_login_carries_a_jwt_that_was_signed_for_it() -> None:
+    """With the moment, a number of its own, and an end soon after."""
+    clock = FakeClock(wall=1_700_000_000.7)
+    answers = [grant(f"tok-{number}", expires_at="2023-11-14T22:14:20Z") for number in (1, 2)]
+    async with login_endpoint(*answers) as endpoint:
+        scheme = asserting()
+        scheme.bind(provider_context(endpoint.url, clock=clock))
+        assert await bearer(scheme) == "tok-1"
+        clock.advance(61)
+        assert await bearer(scheme) == "tok-2"
+        first, second = (claims_in(call.header("Authorization")) for call in endpoint.received)
+    assert first == {"iss": "app-1", "iat": 1_700_000_000, "exp": 1_700_000_060, "jti": first["jti"]}
+    assert second["iat"] == 1_700_000_061
+    assert first["jti"] != second["jti"]
+
+
+async def test_two_keys_or_claims_are_two_credentials() -> None:
+    """Though the login requests look alike."""
+    clock = FakeClock()
+    tokens = TokenCache(clock)
+    credentials = set()
+    for rest in ({}, {}, {"lifetime": 30.0}, {"key_id": "k"}):
+        scheme = asserting(**rest)
+        scheme.bind(provider_context(clock=clock, tokens=tokens))
+        credentials.add(id(scheme.credential))
+    assert len(credentials) == 3
+
+
+async def test_explaining_a_login_shows_the_claims_and_no_signature() -> None:
+    scheme = asserting(backdated=5.0)
+    scheme.bind(provider_context())
+    lines = dict(scheme.explanation(REQUEST))
+    shown = {"iss": "app-1", "jti": "<uuid>", "iat": "<now - 5 s>", "exp": "<now + 60 s>"}
+    assert json.loads(lines["assertion"]) == shown
+    assert LONG_CANARY not in str(lines)
