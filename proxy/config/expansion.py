@@ -6,28 +6,20 @@ wherever the preset puts it. What the preset says stands at the place of the `pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from proxy.config.exact import validated
 from proxy.config.nodes import AnyNode, ListNode, MapNode, Scalar, key_path, overlaid, placed, plain, spot, walk
-from proxy.config.presets import Parameter, Preset
+from proxy.config.presets import KINDS, Parameter, Preset
 from proxy.config.problems import Place, Report, listed
 from proxy.config.sources import Sources
-from proxy.duration import Lifetime, Seconds
 from proxy.secret import Secret
 from proxy.template import Template
 
-_KINDS: dict[str, Any] = {
-    "secret": Secret,
-    "text": str,
-    "boolean": bool,
-    "integer": int,
-    "duration": Seconds,
-    "lifetime": Lifetime,
-    "mapping": dict[str, Any],
-}
+_EMBEDDABLE = frozenset({"name", "integer"})
+_EMBEDDED = re.compile(r"\$(\w+)")
 Arguments = dict[str, AnyNode]
 
 
@@ -66,7 +58,9 @@ def _arguments(preset: Preset, provider: MapNode, place: Place, sources: Sources
 
 
 def _checked(parameter: Parameter, node: AnyNode, sources: Sources, report: Report) -> AnyNode:
-    value = validated(_KINDS[parameter.kind], node, sources, report)
+    # An identifier that is not written out is found where secrets are.
+    is_elsewhere = parameter.kind == "identifier" and isinstance(node, MapNode)
+    value = validated(Secret if is_elsewhere else KINDS[parameter.kind], node, sources, report)
     return Scalar(spot(node), node.key, value) if isinstance(value, Secret) else node
 
 
@@ -97,8 +91,19 @@ def _filled(node: AnyNode, preset: Preset, arguments: Arguments) -> AnyNode | No
     if isinstance(node, ListNode):
         items = (_filled(item, preset, arguments) for item in node.items)
         return replace(node, items=tuple(item for item in items if item is not None))
-    name = node.value[1:] if isinstance(node.value, str) and node.value.startswith("$") else None
-    return arguments.get(name) if name in preset.parameters else node
+    if not isinstance(node.value, str):
+        return node
+    name = node.value[1:] if node.value.startswith("$") else None
+    if name in preset.parameters:
+        return arguments.get(name)
+    return replace(node, value=_EMBEDDED.sub(lambda match: _embedded(match, preset, arguments), node.value))
+
+
+def _embedded(match: re.Match[str], preset: Preset, arguments: Arguments) -> str:
+    parameter, argument = preset.parameters.get(match[1]), arguments.get(match[1])
+    if parameter is None or parameter.kind not in _EMBEDDABLE or not isinstance(argument, Scalar):
+        return match[0]
+    return str(argument.value)
 
 
 def _with_variables(provider: MapNode, preset: Preset, arguments: Arguments) -> MapNode:
@@ -121,7 +126,8 @@ def _with_variables(provider: MapNode, preset: Preset, arguments: Arguments) -> 
 
 def _places(node: AnyNode) -> Iterator[str]:
     if isinstance(node, Scalar) and isinstance(node.value, str):
-        yield from Template.parse(node.value).names
+        # `hmac.name` is made of the variable `name`.
+        yield from (name.rpartition(".")[2] for name in Template.parse(node.value).names)
 
 
 def _as_text(node: AnyNode) -> AnyNode:

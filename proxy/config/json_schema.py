@@ -11,23 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from proxy.config.models import ProviderKeys, RouteSettings, ServerSettings, TokenStoreSettings
-from proxy.config.presets import Parameter, Preset, presets
-from proxy.duration import Lifetime, Seconds
+from proxy.config.presets import KINDS, Parameter, Preset, presets
 from proxy.schemes.registry import SCHEMES
-from proxy.secret import Secret
 
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_KINDS: dict[str, Any] = {
-    "secret": Secret,
-    "text": str,
-    "boolean": bool,
-    "integer": int,
-    "duration": Seconds,
-    "lifetime": Lifetime,
-    "mapping": dict[str, Any],
-}
 
 
 def json_schema() -> Schema:
@@ -83,7 +72,7 @@ def _full_provider() -> Schema:
 
 
 def _parameter(parameter: Parameter) -> Schema:
-    schema = _schema_of(_KINDS[parameter.kind])
+    schema = _schema_of(KINDS[parameter.kind])
     if parameter.about:
         schema["description"] = parameter.about
     if parameter.default is not None:

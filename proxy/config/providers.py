@@ -9,7 +9,7 @@ from proxy.config.exact import validated
 from proxy.config.expansion import expanded
 from proxy.config.models import ProviderKeys, ProviderSettings
 from proxy.config.nodes import AnyNode, MapNode, Scalar, find
-from proxy.config.presets import Preset, presets
+from proxy.config.presets import Preset, preset_named, preset_names
 from proxy.config.problems import Report, listed, suggestion
 from proxy.config.scheme_checks import mistakes_in
 from proxy.config.sources import Sources
@@ -66,11 +66,11 @@ def _preset(node: MapNode, report: Report) -> Preset | None:
     if named is None:
         return None
     if isinstance(named, Scalar) and isinstance(named.value, str):
-        if named.value in presets():
-            return presets()[named.value]
-        report.error(named.place, f"no preset has this name{suggestion(named.value, presets())}")
+        if named.value in preset_names():
+            return preset_named(named.value)
+        report.error(named.place, f"no preset has this name{suggestion(named.value, preset_names())}")
     else:
-        report.error(named.place, f"expected a preset's name: {listed(presets())}")
+        report.error(named.place, "expected a preset's name; `authproxy presets` lists them")
     return None
 
 

@@ -25,7 +25,7 @@ from proxy.template import Template, Value, variable_scope
 
 # Places that hold no secret, whatever they hold.
 _OPEN = dict.fromkeys((*REQUEST_PLACES, *TARGET_PLACES, *BODY_PLACES, *DIGEST_PLACES, "signature"), "")
-_OF_MOMENT = MOMENT_PLACES - {"nonce"}
+_OF_MOMENT = MOMENT_PLACES - {"nonce", "expires"}
 
 
 def expected_signing(
@@ -39,11 +39,10 @@ def expected_signing(
 ) -> tuple[Signing, Facts]:
     """What authproxy would sign at the moment that was said, and what else is known."""
     request, provider = way.request, way.route.provider
-    moment = next((text for name, text in bound.items() if name in _OF_MOMENT), said.moment)
-    at = wall if moment is None else _seconds(moment, wall)
+    at = _moment(scheme, bound, said, wall)
     variables = variable_scope(scheme.variables)
     places = scheme.message.names | {name for text in scheme.query.values() for name in text.names}
-    scope: dict[str, Value] = {**variables, **moment_scope(at, frozenset(places)), **bound}
+    scope: dict[str, Value] = {**variables, **moment_scope(at, frozenset(places), scheme.valid_for), **bound}
     path, _, query = request.target.partition("?")
     added = [(name, text.render(scope)) for name, text in scheme.query.items() if "signature" not in text.names]
     pieces = [*query.split("&"), *(add_parameters("", [pair])[1:] for pair in added)]
@@ -72,6 +71,15 @@ def expected_signing(
         key_text=key,
     )
     return right, facts
+
+
+def _moment(scheme: HmacSignature, bound: dict[str, str], said: Presented, wall: float) -> float:
+    """When the signature was made, in seconds since the epoch, as far as the sender's texts tell."""
+    moment = next((text for name, text in bound.items() if name in _OF_MOMENT), None)
+    if moment is None and "expires" in bound:
+        return _seconds(bound["expires"], wall + scheme.valid_for) - scheme.valid_for
+    moment = moment or said.moment
+    return wall if moment is None else _seconds(moment, wall)
 
 
 def bound_places(scheme: HmacSignature, said: Presented) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from re import fullmatch
 
 from proxy.schemes.base import OutboundRequest
-from proxy.schemes.signing_scope import request_scope
+from proxy.schemes.signing_scope import request_scope, unescaped
 from proxy.template import Template, Value
 
 Pieces = tuple[str, ...]
@@ -55,6 +55,8 @@ class Signing:
             "target": self.before_target + target,
             "url": self.before_path + target,
             "query": query,
+            "target_decoded": unescaped(self.before_target + target),
+            "query_decoded": unescaped(query),
         }
         return self.message.render_bytes(scope) + self.behind
 

@@ -167,7 +167,7 @@ class HmacSignature(AuthScheme):
             # As good as the secret that the vendor wants it for.
             scope[f"hmac.{name}"] = Secret(self._digest(self.variables[name].render_bytes({})), "signed")
         query = rendered(self._signed_query, scope)
-        scope |= target_scope(request, query)
+        scope |= target_scope(request, query, self._names)
         scope["signature"] = self._digest(self.message.render_bytes(scope))
         return query + rendered(self._late_query, scope)
 
@@ -181,7 +181,7 @@ class HmacSignature(AuthScheme):
         if self._last_shown is None or self._last_shown[0] is not request:
             scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
             self._sign(request, scope)
-            texts = target_scope(request, masked(self._signed_query, scope))
+            texts = target_scope(request, masked(self._signed_query, scope), self._names)
             self._last_shown = request, scope | {name: unquoted_mask(str(text)) for name, text in texts.items()}
         return self._last_shown[1]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from math import isinf
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from proxy.clock import Clock
 from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
 from proxy.schemes.signed_claims import SignedClaims
 from proxy.schemes.token_bearing import TokenScheme
@@ -42,8 +43,12 @@ class Jwt(SignedClaims, TokenScheme):
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         return (("algorithm", self.algorithm), ("claims", json.dumps(self.claims_shown(self._scope))))
 
+    def claims_at(self, clock: Clock) -> dict[str, Any]:
+        """The claims of a token that is signed at this moment."""
+        return self.dated_claims(clock, self._scope)
+
     async def _mint(self) -> Grant:
-        claims = self.claims_at(self._clock, self._scope)
+        claims = self.claims_at(self._clock)
         # `exp` is in whole seconds, and the token must not outlive it by the fraction.
         lifetime = self.lifetime if isinf(self.lifetime) else claims["exp"] - self._clock.wall()
         is_dated = bool({"exp", "iat", "nbf"} & claims.keys())

@@ -52,7 +52,7 @@ class SignedClaims:
                 raise ValueError(f"claims.{name}: it would be added as well; leave it out")
         return Signer(self.key, self.algorithm, self.key_id, self.key_encoding)
 
-    def claims_at(self, clock: Clock, scope: Scope) -> dict[str, Any]:
+    def dated_claims(self, clock: Clock, scope: Scope) -> dict[str, Any]:
         """The claims of a token that is signed at this moment."""
         now = int(clock.wall())
         begins = now - int(self.backdated or 0)

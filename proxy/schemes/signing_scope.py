@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from urllib.parse import unquote
 from uuid import uuid4
 
 from proxy.schemes.base import OutboundRequest
@@ -15,7 +16,7 @@ from proxy.template import Value
 REQUEST_PLACES = frozenset({"method", "origin", "host", "path", "header.<name>"})
 MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "expires", "nonce"})
 # These hold the injected query parameters, so that a query parameter cannot hold them.
-TARGET_PLACES = frozenset({"url", "target", "query"})
+TARGET_PLACES = frozenset({"url", "target", "target_decoded", "query", "query_decoded"})
 BODY_PLACES = frozenset({"body"})
 DIGEST_PLACES = frozenset({"body_sha256", "body_sha256_base64", "body_sha512"})
 
@@ -88,10 +89,23 @@ def moment_scope(wall: float, names: frozenset[str], valid_for: float) -> dict[s
     return scope
 
 
-def target_scope(request: OutboundRequest, injected: Iterable[tuple[str, str]]) -> dict[str, Value]:
-    """The target as it is sent, with the injected parameters behind the request's own."""
+def target_scope(
+    request: OutboundRequest, injected: Iterable[tuple[str, str]], names: frozenset[str]
+) -> dict[str, Value]:
+    """The target as it is sent, with the injected parameters behind the request's own; `names` are those used."""
     target = add_parameters(request.target, injected)
-    return {"target": target, "url": request.origin + target, "query": target.partition("?")[2]}
+    query = target.partition("?")[2]
+    scope: dict[str, Value] = {"target": target, "url": request.origin + target, "query": query}
+    if "target_decoded" in names:
+        scope["target_decoded"] = unescaped(target)
+    if "query_decoded" in names:
+        scope["query_decoded"] = unescaped(query)
+    return scope
+
+
+def unescaped(text: str) -> str:
+    """With every `%XX` as the character that it is part of; what is not UTF-8 becomes the replacement character."""
+    return unquote(text)
 
 
 def iso_timestamp(wall: float) -> str:

@@ -169,7 +169,7 @@ class TokenExchange(RenewableTokenScheme):
         provider = self._provider
         scope = {**self._scope, **login_scope(provider.clock), **more}
         if self.assertion is not None and "assertion" in request.names:
-            claims = self.assertion.claims_at(provider.clock, self._scope)
+            claims = self.assertion.dated_claims(provider.clock, self._scope)
             scope["assertion"] = Secret(self._signer.sign(claims), "assertion")
         if self.siwe is not None and request.names & SIWE_PLACES:
             scope |= _signed_in(self.siwe, provider)

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from proxy.cli import cli
+from proxy.config.presets import preset_names
 from tests.process import run, running
 from tests.raw_upstream import RawUpstream
 from tests.wrong_configs import CANARY, WRONG_CONFIGS, WrongConfig
@@ -366,12 +368,14 @@ def test_explain_logs_in_nowhere(tmp_path: Path) -> None:
 
 def test_presets_routes_and_schema_list_what_there_is(tmp_path: Path) -> None:
     listed = run("presets").stdout
-    assert [line.split()[0] for line in listed.splitlines()] == [
-        "defactor", "iofinnet", "one45", "original", "wyre", "wyre-token",
-    ]  # fmt: skip
-    assert "client_secret" in run("presets", "iofinnet").stdout
-    assert '  base_url        text, default "https://api.iofinnet.com"' in run("presets", "iofinnet").stdout
-    assert "  base_url        text, required" in run("presets", "one45").stdout
+    assert sorted(re.findall(r"^  (\S+)", listed, re.MULTILINE)) == list(preset_names())
+    assert re.search(r"^  github-app +GitHub, as an App +app_id installation_id private_key$", listed, re.MULTILINE)
+    assert re.search(r"^  defactor .* base_url domain uri private_key\|refresh_token$", listed, re.MULTILINE)
+    shown = run("presets", "iofinnet").stdout
+    assert re.search(r"^  client_secret +secret +required +the API key's client secret$", shown, re.MULTILINE)
+    assert re.search(r"^  base_url +text +https://api.iofinnet.com$", shown, re.MULTILINE)
+    assert "callers' own Stripe-Account, Stripe-Context are dropped" in run("presets", "stripe").stdout
+    assert "did you mean `github`?" in run("presets", "gihtub").stderr
     assert "/acme" in run("routes", "-c", write(tmp_path, config()), environ=ENVIRON).stdout
     assert json.loads(run("schema").stdout)["$schema"]
 

@@ -187,6 +187,28 @@ def test_without_the_moment_nothing_is_claimed(tmp_path: Path) -> None:
     assert verdict(wyre(), tmp_path, mac(f"{URL}/x?b=1&a=c%20d").hexdigest()).fits == "mistakes"
 
 
+def test_a_signature_with_its_end_of_validity_fits(tmp_path: Path) -> None:
+    """However long the sender let it be valid."""
+    config = {
+        "providers": {"w": {"preset": "bitmex", "api_key": {"env": "API_KEY"}, "api_secret": {"env": "KEY"}}},
+        "routes": {"/w": "w"},
+    }
+    signature = mac("GET/api/x?b=1&a=c%20d1518064236").hexdigest()
+    fields = (f"Api-Signature: {signature}", "Api-Expires: 1518064236")
+    assert verdict(config, tmp_path, *fields).fits == "exactly"
+
+
+def test_a_signature_over_what_is_not_escaped_fits(tmp_path: Path) -> None:
+    """Where the vendor wants it so."""
+    config = {
+        "providers": {"w": {"preset": "gate", "api_key": {"env": "API_KEY"}, "api_secret": {"env": "KEY"}}},
+        "routes": {"/w": "w"},
+    }
+    text = f"GET\n/x\nb=1&a=c d\n{hashlib.sha512(b'').hexdigest()}\n1541993715"
+    fields = (f"SIGN: {mac(text, algorithm='sha512').hexdigest()}", "Timestamp: 1541993715")
+    assert verdict(config, tmp_path, *fields).fits == "exactly"
+
+
 def test_what_is_no_signature_is_said_to_be_none(tmp_path: Path) -> None:
     assert verdict(wyre(), tmp_path, "X-Api-Signature: hello").fits == "unknown"
 

@@ -112,7 +112,12 @@ RESERVED = {
 }
 READS_THE_ENVIRONMENT = ("proxy.config", "proxy.commands", "proxy.terminal")
 
-VENDORS = re.compile(r"wyre|defactor|io\.?finnet|get_?original|original[-_]sdk|one45|hasura", re.IGNORECASE)
+# Of the presets' vendors those whose names mean nothing else.
+VENDORS = re.compile(
+    r"wyre|defactor|io\.?finnet|get_?original|original[-_]sdk|one45|hasura|openai|anthropic|gitlab|atlassian|twilio|"
+    r"sendgrid|mailgun|datadog|shopify|paypal|salesforce|zendesk|hubspot|dropbox|binance|bybit|bitmex|kucoin|coinbase",
+    re.IGNORECASE,
+)
 NAMES_VENDORS = ("proxy.presets", "proxy.sandbox")
 
 MAX_LINES = 200

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from proxy.commands.presets import preset_lines, snippet
 from proxy.config import ConfigError, ProviderSettings, load, presets
 from proxy.config.expansion import expanded
 from proxy.config.nodes import MapNode, plain
@@ -23,9 +24,10 @@ from proxy.schemes.registry import SCHEMES
 from proxy.schemes.static import Static
 from proxy.schemes.token_exchange import TokenExchange
 from proxy.secret import Secret
+from tests.preset_examples import provider_keys, secrets
 
 ENVIRON = {"A": "secret-a", "B": "secret-b", "ETH": "0x" + "46" * 32}
-# One set of required parameters for each preset.
+# The required parameters of those that tests here speak of.
 REQUIRED = {
     "iofinnet": "client_id: {env: A}, client_secret: {env: B}",
     "wyre": "api_key: {env: A}, secret_key: {env: B}",
@@ -37,10 +39,24 @@ REQUIRED = {
 ANY_PRESET = pytest.mark.parametrize("name", sorted(presets()))
 
 
-def provider(tmp_path: Path, keys: str) -> ProviderSettings:
+def provider(tmp_path: Path, keys: str, environ: dict[str, str] = ENVIRON) -> ProviderSettings:
     path = tmp_path / "c.yaml"
     path.write_text(f"providers:\n  p: {{{keys}}}\nroutes: {{/p: p}}\n")
-    return load(path, ENVIRON).providers["p"]
+    return load(path, environ).providers["p"]
+
+
+def required_keys(name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a preset cannot do without, from its example; and the environment for it."""
+    preset = presets()[name]
+    needed = {key for key, parameter in preset.parameters.items() if parameter.required} | set(preset.require_one_of)
+    keys = provider_keys(preset, preset.examples[0])
+    return {key: value for key, value in keys.items() if key in needed | {"preset", "base_url"}}, secrets(
+        preset, preset.examples[0]
+    )
+
+
+def flow(keys: dict[str, Any]) -> str:
+    return json.dumps(keys)[1:-1]
 
 
 def errors(tmp_path: Path, keys: str) -> list[str]:
@@ -52,10 +68,11 @@ def errors(tmp_path: Path, keys: str) -> list[str]:
 @ANY_PRESET
 def test_a_preset_works_with_what_it_requires_and_nothing_more(name: str, tmp_path: Path) -> None:
     """Whoever gives the required parameters has a whole provider."""
-    settings = provider(tmp_path, f"preset: {name}, {REQUIRED[name]}")
+    keys, environ = required_keys(name)
+    settings = provider(tmp_path, flow(keys), environ)
     assert settings.preset == name
     assert settings.base_url.startswith("https://")
-    assert settings.scheme.injected_headers
+    assert settings.scheme.injected_headers | settings.scheme.injected_query
 
 
 @ANY_PRESET
@@ -66,8 +83,8 @@ def test_a_preset_says_what_it_is(name: str) -> None:
     assert preset.about
     assert re.match(r"https://\S+$", preset.source)
     text = json.dumps([preset.provider, [variant.provider for variant in preset.variants]])
-    whole = set(re.findall(r'"\$(\w+)"', text))
-    inside = set(re.findall(r"\{\{(\w+)\}\}", text)) & preset.parameters.keys()
+    whole = set(re.findall(r'"\$(\w+)"', text)) | (set(re.findall(r"\$(\w+)", text)) & preset.parameters.keys())
+    inside = set(re.findall(r"\{\{(?:hmac\.)?(\w+)\}\}", text)) & preset.parameters.keys()
     chosen = {parameter for variant in preset.variants for parameter in variant.when}
     assert whole | chosen | set(preset.require_one_of) <= preset.parameters.keys()
     assert whole | inside | chosen == preset.parameters.keys()
@@ -76,11 +93,24 @@ def test_a_preset_says_what_it_is(name: str) -> None:
 @ANY_PRESET
 def test_every_required_parameter_is_required(name: str, tmp_path: Path) -> None:
     """Without any of them the message names it, at the provider's key, and nothing else is complained of."""
+    keys, environ = required_keys(name)
     for parameter, declared in presets()[name].parameters.items():
-        keys = ", ".join(part for part in REQUIRED[name].split(", ") if not part.startswith(f"{parameter}:"))
         if declared.required:
-            found = errors(tmp_path, f"preset: {name}, {keys}")
-            assert found == [f"2:3: providers.p.{parameter}: is required by the preset `{name}`"]
+            with pytest.raises(ConfigError) as caught:
+                provider(tmp_path, flow({key: value for key, value in keys.items() if key != parameter}), environ)
+            [problem] = caught.value.problems
+            found = str(problem).removeprefix(f"{tmp_path}/c.yaml:")
+            assert found == f"2:3: providers.p.{parameter}: is required by the preset `{name}`"
+
+
+@ANY_PRESET
+def test_what_the_command_says_to_write_loads(name: str, tmp_path: Path) -> None:
+    """With the secrets in the variables that it names, and nothing more."""
+    preset = presets()[name]
+    path = tmp_path / "c.yaml"
+    path.write_text("\n".join(snippet(preset)))
+    assert load(path, secrets(preset, preset.examples[0])).routes[0].prefix == f"/{name}"
+    assert preset_lines(preset)[-len(snippet(preset)) :] == snippet(preset)
 
 
 def test_io_logs_in_by_json_and_is_https_only(tmp_path: Path) -> None:
@@ -196,6 +226,7 @@ def test_numbers_and_booleans_can_be_named_in_texts() -> None:
     """As they are written."""
     preset = read_preset("x", """
 title: t
+group: AI
 about: a
 source: https://x.test
 parameters: {n: {kind: integer}, b: {kind: boolean, default: true}, s: {kind: text}}
@@ -211,11 +242,53 @@ provider: {list: [$n, $s, fixed], auth: {scheme: static, query: {k: "{{n}} {{b}}
     }
 
 
+NAMED = """
+title: t
+group: AI
+about: a
+source: https://x.test
+parameters: {site: {kind: name, required: true}, n: {kind: integer, default: 7}, who: {kind: identifier}}
+provider: {base_url: "https://$site.x.test/$n/$other", auth: {scheme: static, basic: {username: "{{who}}", password: "${P}"}}}
+"""
+
+
+def named(keys: str) -> tuple[Any, list[str]]:
+    report = Report("f")
+    node = compose(f"preset: x\n{keys}", report)
+    assert isinstance(node, MapNode)
+    sources = Sources(folder=Path(), environ={"A": "secret-a"}, report=report)
+    return plain(expanded(read_preset("x", NAMED), node, sources, report)), [str(error) for error in report.errors]
+
+
+def test_names_and_integers_can_stand_inside_a_text() -> None:
+    """What is no parameter stays as it is."""
+    whole, found = named("site: acme-1")
+    assert (whole["base_url"], found) == ("https://acme-1.x.test/7/$other", [])
+
+
+@pytest.mark.parametrize("site", ["a/b", "a@b", "a:1", "-a", "a?b", "'a#b'", "../a", "'a b'", "ä"])
+def test_a_name_cannot_break_out_of_its_place(site: str) -> None:
+    """Neither out of a host nor out of a path."""
+    _, [problem] = named(f"site: {site}")
+    assert "site: expected" in problem
+
+
+def test_an_identifier_is_a_text_or_comes_from_where_secrets_come_from() -> None:
+    """It is no secret, but often kept beside one."""
+    written, _ = named("site: a\nwho: me")
+    assert written["auth"]["variables"]["who"] == "me"
+    elsewhere, _ = named("site: a\nwho: {env: A}")
+    assert elsewhere["auth"]["variables"]["who"].reveal() == "secret-a"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("title: t\nprovidr: {}\n", "did you mean `provider`"),
-        ("title: t\nabout: a\nsource: s\nprovider: {}\nparameters: {a: {kind: txt}}\n", "did you mean `text`"),
+        (
+            "title: t\ngroup: AI\nabout: a\nsource: s\nprovider: {}\nparameters: {a: {kind: txt}}\n",
+            "did you mean `text`",
+        ),
         ("- x\n", "mapping"),
     ],
 )

@@ -132,6 +132,8 @@ async def test_one_request_has_one_nonce_wherever_it_is_used() -> None:
         ("path", "/a%2Fb"),
         ("query", "x=1&x=2&v=%2F"),
         ("target", "/a%2Fb?x=1&x=2&v=%2F"),
+        ("target_decoded", "/a/b?x=1&x=2&v=/"),
+        ("query_decoded", "x=1&x=2&v=/"),
         ("url", "https://api.sendwyre.com/a%2Fb?x=1&x=2&v=%2F"),
         ("timestamp", "1426252182"),
         ("timestamp_ms", "1426252182534"),
@@ -196,6 +198,13 @@ async def test_a_signature_expires_when_the_configuration_says() -> None:
     injection = await scheme.authorize(request("/p"))
     assert header(injection, "T") == "1426252182"
     assert header(injection, "E") == "1426252187"
+
+
+async def test_what_is_not_utf8_can_be_signed_without_its_escapes_too() -> None:
+    """As the replacement character, which is what most vendors would read."""
+    scheme = signed_by(message=Template.parse("{{target_decoded}}"), headers=templates(S="{{signature}}"))
+    injection = await scheme.authorize(request("/p?a=%ff%C3%A4"))
+    assert header(injection, "S") == digest("/p?a=\ufffdä".encode()).hex()
 
 
 async def test_a_variable_can_be_signed_alone_and_is_masked_when_shown() -> None:

@@ -429,7 +429,7 @@ def asserting(**rest: Any) -> TokenExchange:
     return TokenExchange(
         variables={"app": Template.parse("app-1")},
         assertion=LoginAssertion(
-            key=Secret(LONG_CANARY), algorithm="HS256", claims=body(iss="{{app}}", jti="{{uuid}}"), **rest
+            **{"key": Secret(LONG_CANARY), **rest}, algorithm="HS256", claims=body(iss="{{app}}", jti="{{uuid}}")
         ),
         login=LoginRequest(path="/t", headers=templates(Authorization="Bearer {{assertion}}")),
         response=TokenFields(token="access_token", lifetime="expires_at"),
@@ -467,11 +467,11 @@ async def test_two_keys_or_claims_are_two_credentials() -> None:
     clock = FakeClock()
     tokens = TokenCache(clock)
     credentials = set()
-    for rest in ({}, {}, {"lifetime": 30.0}, {"key_id": "k"}):
+    for rest in ({}, {}, {"lifetime": 30.0}, {"key_id": "k"}, {"backdated": 5.0}, {"key": Secret(LONG_CANARY[::-1])}):
         scheme = asserting(**rest)
         scheme.bind(provider_context(clock=clock, tokens=tokens))
         credentials.add(id(scheme.credential))
-    assert len(credentials) == 3
+    assert len(credentials) == 5
 
 
 async def test_explaining_a_login_shows_the_claims_and_no_signature() -> None:
