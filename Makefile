@@ -1,6 +1,7 @@
 # make demo   the vendors' emulators and the proxy before them
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
+# make docs   the pages that follow from the code: docs/CONFIG.md, docs/providers/
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
 # make bench-full        the same with all cases and enough rounds to trust; writes the README's table
 # make bench-contenders  fetches those to compare with that Debian does not have, into .bench/
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-full bench-contenders format clean
+.PHONY: help demo test check docs bench bench-full bench-contenders format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -29,6 +30,9 @@ check: $(VENV)/.develops
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_house.py tests/unit/test_ground.py
+
+docs: $(VENV)/.develops
+	$(BIN)/python -m docs
 
 bench: $(VENV)/.develops
 	$(BIN)/python -m bench

@@ -5,13 +5,15 @@ It follows from the same types that validate, from the registry of schemes, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from proxy.config.key_sentences import dataclasses_in, sentence
 from proxy.config.models import ProviderKeys, RouteSettings, ServerSettings, TokenStoreSettings
-from proxy.config.presets import KINDS, Parameter, Preset, presets
+from proxy.config.presets import KINDS, Parameter, Preset, preset_names, presets
+from proxy.config.wording import known_keys
 from proxy.schemes.registry import SCHEMES
 
 Schema = dict[str, Any]
@@ -38,7 +40,7 @@ def json_schema() -> Schema:
                 "providers": _mapping(
                     {
                         "if": {"required": ["preset"]},
-                        "then": {"oneOf": [{"$ref": f"#/$defs/preset.{name}"} for name in presets()]},
+                        "then": _by_preset(preset_names()),
                         "else": {"$ref": "#/$defs/provider"},
                     }
                 ),
@@ -50,8 +52,17 @@ def json_schema() -> Schema:
     }
 
 
+def _by_preset(names: Sequence[str]) -> Schema:
+    """One of the presets; said so that an editor speaks of the preset that is named, and not of all."""
+    each = [
+        {"if": {"properties": {"preset": {"const": name}}}, "then": {"$ref": f"#/$defs/preset.{name}"}}
+        for name in names
+    ]
+    return {"properties": {"preset": {"enum": list(names)}}, "allOf": each}
+
+
 def _preset_provider(preset: Preset) -> Schema:
-    keys = _schema_of(ProviderKeys)["properties"]
+    keys = {name: {"$ref": f"#/$defs/provider/properties/{name}"} for name in known_keys(ProviderKeys)}
     given = preset.provider.keys()
     parameters = {name: _parameter(parameter) for name, parameter in preset.parameters.items()}
     required = [name for name, parameter in preset.parameters.items() if parameter.required]
@@ -91,8 +102,20 @@ def _schema_of(kind: Any) -> Schema:
     """What pydantic says of the type, its references put in, and no key allowed that it does not name."""
     schema = TypeAdapter(kind).json_schema()
     definitions = schema.pop("$defs", {})
+    classes = {found.__name__: found for found in dataclasses_in(kind)}
+    for part in (schema, *definitions.values()):
+        if part.get("title") in classes:
+            _describe(part["properties"], classes[part["title"]])
     resolved: Schema = _closed(schema, definitions)
     return resolved
+
+
+def _describe(properties: Schema, kind: type[Any]) -> None:
+    """Put to each property what its key does, which says more than what its type does."""
+    for key, schema in properties.items():
+        told = sentence(kind, key)
+        if told is not None:
+            schema["description"] = told
 
 
 def _closed(schema: Any, definitions: Mapping[str, Any]) -> Any:
@@ -101,7 +124,8 @@ def _closed(schema: Any, definitions: Mapping[str, Any]) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return _closed(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        beside = {key: part for key, part in schema.items() if key != "$ref"}
+        return _closed(definitions[schema["$ref"].rpartition("/")[2]] | beside, definitions)
     closed = {key: _closed(part, definitions) for key, part in schema.items() if not _is_generated_title(key, part)}
     if "properties" in closed and closed.get("type") == "object":
         closed["additionalProperties"] = False

@@ -6,9 +6,8 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.config import ConfigError, RouteSettings, ServerSettings, TokenStoreSettings, load, presets
+from proxy.config.key_sentences import dataclasses_in
 from proxy.config.models import ProviderKeys
 from proxy.config.wording import known_keys
 from proxy.schemes.registry import SCHEMES
@@ -31,17 +31,6 @@ def test_it_loads_with_exactly_the_variables_that_it_names() -> None:
     loaded = load(PATH, dict.fromkeys(named, "anything"))
     assert loaded.warnings == ()
     assert {type(provider.scheme) for provider in loaded.providers.values()} == set(SCHEMES.values())
-
-
-def dataclasses_in(kind: Any) -> Iterator[Any]:
-    """The dataclass, and all that its fields may hold."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        yield kind
-        hints = get_type_hints(kind, include_extras=True)
-        for field in fields(kind):
-            yield from dataclasses_in(hints[field.name])
-    for argument in get_args(kind):
-        yield from dataclasses_in(argument)
 
 
 def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -133,3 +133,29 @@ def test_every_preset_and_every_scheme_is_in_it() -> None:
     definitions = json_schema()["$defs"]
     assert {f"preset.{name}" for name in presets()} <= definitions.keys()
     assert {f"scheme.{name}" for name in SCHEMES} <= definitions.keys()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"preset": "stripe", "api_key": {"env": "X"}, "acount": 1}, "'acount' was unexpected"),
+        ({"preset": "strip"}, "'strip' is not one of ['airtable', "),
+        ({"preset": "stripe"}, "'api_key' is a required property"),
+        ({"preset": "stripe", "api_key": {"env": "X"}, "base_url": 5}, "5 is not of type 'string'"),
+        ({"preset": "ghost", "host": "a/b", "key_id": "1", "secret": {"env": "X"}}, "'a/b' does not match"),
+    ],
+)
+def test_a_mistake_is_told_of_the_preset_that_is_named(
+    keys: dict[str, Any], words: str, validator: Draft202012Validator
+) -> None:
+    """And of no other."""
+    [error] = validator.iter_errors({"providers": {"p": keys}, "routes": {"/p": "p"}})
+    assert words in error.message
+
+
+def test_every_key_says_what_it_does() -> None:
+    """So that editors can show it."""
+    definitions = json_schema()["$defs"]
+    for name in SCHEMES:
+        for key, schema in definitions[f"scheme.{name}"]["properties"].items():
+            assert key == "scheme" or schema["description"].endswith("."), (name, key)
