@@ -248,7 +248,7 @@ group: AI
 about: a
 source: https://x.test
 parameters: {site: {kind: name, required: true}, n: {kind: integer, default: 7}, who: {kind: identifier}}
-provider: {base_url: "https://$site.x.test/$n/$other", auth: {scheme: static, basic: {username: "{{who}}", password: "${P}"}}}
+provider: {base_url: "https://$site.x.test/$n/$who/$other", auth: {scheme: static, basic: {username: "{{who}}", password: "${P}"}}}
 """
 
 
@@ -261,9 +261,9 @@ def named(keys: str) -> tuple[Any, list[str]]:
 
 
 def test_names_and_integers_can_stand_inside_a_text() -> None:
-    """What is no parameter stays as it is."""
-    whole, found = named("site: acme-1")
-    assert (whole["base_url"], found) == ("https://acme-1.x.test/7/$other", [])
+    """What could hold anything does not, and what is no parameter stays as it is."""
+    whole, found = named("site: acme-1\nwho: me/..")
+    assert (whole["base_url"], found) == ("https://acme-1.x.test/7/$who/$other", [])
 
 
 @pytest.mark.parametrize("site", ["a/b", "a@b", "a:1", "-a", "a?b", "'a#b'", "../a", "'a b'", "ä"])
