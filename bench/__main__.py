@@ -16,10 +16,11 @@ from bench.contender import Contender
 from bench.contenders import contenders
 from bench.machine import described
 from bench.readme import replaced, summary
-from bench.rounds import Extent, Rows
+from bench.rounds import Extent, Rows, WrongAnswers
 from bench.servers import settle
 from bench.stage import Stage
 from bench.table import busy, tables
+from bench.verification import NotAuthenticated
 
 # The short form: all contenders where the cost of a request is measured, the ones that matter most elsewhere.
 _FEW = ("ours", "nginx", "envoy", "direct")
@@ -31,6 +32,13 @@ _NEEDED = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux"}
 
 def main() -> None:
     options = _options()
+    try:
+        _run(options)
+    except (NotAuthenticated, WrongAnswers) as error:
+        sys.exit(f"\n{error}")
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.install:
         installed.install()
         return

@@ -25,7 +25,7 @@ from bench.figures import percentile
 # select() takes no descriptor beyond 1023.
 _MOST_CONNECTIONS = 600
 KEPT_AT_FIRST = 32
-_DRAIN_SECONDS = 5.0
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,20 @@ class RateReport:
     lateness_ms: float
 
 
-def run(port: int, head: bytes, rate: float, seconds: float, warm_up: float = 0.3) -> RateReport:
-    """Ask so often for so long; what is answered in the first `warm_up` seconds is not counted."""
+def run(
+    port: int, head: bytes, rate: float, seconds: float, warm_up: float = 0.3, patience: float = _PATIENCE_SECONDS
+) -> RateReport:
+    """Ask so often for so long; what was due in the first `warm_up` seconds is not counted.
+
+    What has no answer `patience` seconds after the last request was due has failed.
+    """
     with ExitStack() as opened:
         load = _Load(port, head, opened)
         was_collecting = gc.isenabled()
         gc.disable()
         schedule = list(due_times(rate, seconds + warm_up))
         try:
-            load.run(schedule)
+            load.run(schedule, patience)
         finally:
             if was_collecting:
                 gc.enable()
@@ -61,9 +66,9 @@ def run(port: int, head: bytes, rate: float, seconds: float, warm_up: float = 0.
         len(schedule),
         len(counted),
         load.failures,
-        percentile(counted, 50) * 1e3,
-        percentile(counted, 99) * 1e3,
-        max(counted) * 1e3,
+        percentile(counted or [patience], 50) * 1e3,
+        percentile(counted or [patience], 99) * 1e3,
+        max(counted, default=patience) * 1e3,
         percentile(load.lateness, 99) * 1e3,
     )
 
@@ -90,10 +95,10 @@ class _Load:
         for _ in range(KEPT_AT_FIRST):
             self._idle.append(self._connect())
 
-    def run(self, schedule: list[float]) -> None:
+    def run(self, schedule: list[float], patience: float) -> None:
         waiting = deque(schedule)
         self._begin = time.perf_counter()
-        end = schedule[-1] + _DRAIN_SECONDS
+        end = schedule[-1] + patience
         while (waiting or self._busy) and (now := self._now()) < end:
             while waiting and waiting[0] <= now and (self._idle or self._count < _MOST_CONNECTIONS):
                 self._send(waiting.popleft())
@@ -128,7 +133,10 @@ class _Load:
 
     def _receive(self, connection: socket.socket) -> None:
         due, answer = self._busy[connection]
-        received = connection.recv(65536)
+        try:
+            received = connection.recv(65536)
+        except ConnectionResetError:
+            received = b""
         if received and not answer.feed(received):
             return
         del self._busy[connection]

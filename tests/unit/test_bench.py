@@ -75,6 +75,7 @@ def test_a_percentile_is_a_value_that_was_seen() -> None:
     samples = [float(number) for number in range(100, 0, -1)]
     assert [percentile(samples, percent) for percent in (1, 50, 99, 100)] == [1.0, 50.0, 99.0, 100.0]
     assert percentile([7.0], 99) == 7.0
+    assert percentile(samples + samples[:50], 99) == 100.0  # the 149th of 150, not the 148th
 
 
 @pytest.mark.parametrize(
@@ -119,9 +120,10 @@ def test_a_contender_has_to_send_the_credential_alone(fields: list[str], problem
 
 
 class Vendor:
-    """Answers 200 to every request, once so many of them have come."""
+    """Answers every request, once so many of them have come."""
 
-    def __init__(self, wait_for: int) -> None:
+    def __init__(self, wait_for: int, status: bytes = b"200 OK") -> None:
+        self._status = status
         self._barrier = threading.Event()
         self._wait_for = wait_for
         self._seen = 0
@@ -149,7 +151,7 @@ class Vendor:
                     if self._seen >= self._wait_for:
                         self._barrier.set()
                 self._barrier.wait(20)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                connection.sendall(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\nok" % self._status)
 
 
 def test_load_at_a_rate_does_not_wait_for_answers() -> None:
@@ -161,6 +163,26 @@ def test_load_at_a_rate_does_not_wait_for_answers() -> None:
     assert report.failures == 0
     assert report.requests == len(list(open_loop.due_times(1000, 0.2))) > open_loop.KEPT_AT_FIRST * 2
     assert report.p50_ms <= report.p99_ms <= report.worst_ms
+
+
+def test_a_refusal_and_silence_are_failures() -> None:
+    """Whoever answers 401 quickly, or not at all, has no good latency."""
+    refusing, silent = Vendor(1, b"401 Unauthorized"), Vendor(10_000)
+    with refusing.listener, silent.listener:
+        head = request_head(1, "/small", CREDENTIAL)
+        refused = open_loop.run(refusing.port, head, rate=200, seconds=0.1, warm_up=0)
+        assert refused.failures == refused.asked > 0
+        unanswered = open_loop.run(silent.port, head, rate=200, seconds=0.1, warm_up=0, patience=0.1)
+        assert (unanswered.failures, unanswered.requests) == (unanswered.asked, 0)
+
+
+def test_what_is_due_in_the_warm_up_is_asked_but_not_counted() -> None:
+    vendor = Vendor(wait_for=1)
+    with vendor.listener:
+        report = open_loop.run(vendor.port, request_head(1, "/", CREDENTIAL), rate=200, seconds=0.1, warm_up=0.1)
+    due = list(open_loop.due_times(200, 0.2))
+    assert (report.asked, report.requests) == (len(due), len([one for one in due if one >= 0.1]))
+    assert 0 < report.requests < report.asked
 
 
 def test_every_contender_meets_the_same_schedule() -> None:
