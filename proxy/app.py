@@ -5,81 +5,80 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
 from contextlib import suppress
+from secrets import token_urlsafe
 
 from proxy import __version__
 from proxy.admin.server import AdminServer
 from proxy.admin.status import StatusSnapshot
 from proxy.assembly import Assembly, assemble
 from proxy.clock import Clock, SystemClock
-from proxy.config.models import ServerSettings, Settings
-from proxy.config.problems import ConfigError
+from proxy.config.models import Settings
 from proxy.gateway.gateway import Gateway
-from proxy.gateway.guard import Client, Guard
-from proxy.gateway.server import Listener, check_parser
+from proxy.gateway.guard import Guard
 from proxy.ledger import Ledger
-from proxy.listening import bind, bound_address, bound_port
 from proxy.logs import Log
 from proxy.metrics import Metrics
+from proxy.reloading import SECONDS_BETWEEN_LOOKS, Current, Read, Reloading
+from proxy.secret import Secret
+from proxy.serving import Serving
 from proxy.snapshot import snapshot
 from proxy.tokens.cache import TokenCache
 from proxy.vendor_clock import VendorClocks
 
 log = logging.getLogger("authproxy.app")
 
-_DRAIN_SECONDS = 30.0
 _SWEEP_SECONDS = 30.0
 
 
 class App:
-    """One process's proxy. `read_settings` reads the configuration again, for a reload."""
+    """One process's proxy. `read` reads the configuration again, for a reload; without it there is none."""
 
     def __init__(
         self,
         settings: Settings,
         log_to: Log,
         clock: Clock | None = None,
-        read_settings: Callable[[], Settings] | None = None,
+        read: Read | None = None,
+        seconds_between_looks: float = SECONDS_BETWEEN_LOOKS,
     ) -> None:
-        check_parser()
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
         self.tokens = TokenCache(self.clock, self.metrics)
         self._clocks = VendorClocks(self.clock, self._skewed)
-        self.address = ""
-        self.admin_address: str | None = None
-        self._read_settings = read_settings
         self._ledger = Ledger(self.metrics, log_to)
-        self._assembly = self._assemble(settings)
+        self._assembly = self._expected(assemble(settings, self._clocks, self.tokens))
+        self._reloading = Reloading(self._current, read, self._take, self.metrics, self.clock, seconds_between_looks)
+        self._own_admin_token = Secret(token_urlsafe(32), "made at start")
         self._gateway = Gateway(Guard(None), self._assembly.routes, self._ledger)
-        self._listener = Listener(self._gateway)
-        self._port: int | None = None
-        self._admin: AdminServer | None = None
+        reload = self._reloading.reload if self._reloading.is_possible else None
+        self._serving = Serving(self._gateway, AdminServer(self._snapshot, self.metrics, reload=reload))
         self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where callers connect; "" before the start."""
+        return self._serving.address
+
+    @property
+    def admin_address(self) -> str | None:
+        return self._serving.admin_address
+
+    @property
+    def admin_token(self) -> Secret:
+        """What the admin listener asks for where more is at stake than health: the configured one, or our own."""
+        return self._settings.server.admin_token or self._own_admin_token
 
     async def start(self) -> None:
         """Listen. Raises OSError if an address cannot be had."""
-        server = self._assembly.settings.server
-        sock = bind(server.listen, server.socket_file)
-        admin_sock = None
-        try:
-            admin_sock = None if server.admin is None else bind(server.admin, server.socket_file)
-        except OSError:
-            sock.close()
-            raise
-        self.address, self._port = bound_address(sock), bound_port(sock)
-        self._gateway.guard = self._guard(self._assembly)
-        await self._listener.listen(sock, server.socket_file)
-        if admin_sock is not None:
-            self.admin_address = bound_address(admin_sock)
-            self._admin = AdminServer(self._snapshot, self.metrics, server.allowed_hosts)
-            await self._admin.start(admin_sock, server.socket_file)
+        server = self._settings.server
+        await self._serving.start(server, self.admin_token)
         self._sweeper = asyncio.create_task(self._sweep())
+        self._reloading.watch(server.watch)
 
     def announce(self) -> None:
         """Say which configuration is in use and where the proxy listens."""
-        settings = self._assembly.settings
+        settings = self._settings
         for warning in settings.warnings:
             log.warning("%s", str(warning))
         log.info(
@@ -95,68 +94,85 @@ class App:
         )
 
     async def run_until_stopped(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. SIGHUP reloads."""
-        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        """Serve until SIGTERM or SIGINT, then drain; another of them ends that at once. SIGHUP reloads."""
+        loop, stopped, hurried = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+        def told_to_stop() -> None:
+            (hurried if stopped.is_set() else stopped).set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+            loop.add_signal_handler(number, told_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         await stopped.wait()
-        log.info("stopping", extra={"drain_seconds": _DRAIN_SECONDS})
-        await self.stop(_DRAIN_SECONDS)
+        server = self._settings.server
+        log.info("stopping", extra={"drain_seconds": server.drain_timeout})
+        stopping = asyncio.create_task(self.stop(server.drain_timeout, server.drain_delay or 0.0))
+        hurry = asyncio.create_task(hurried.wait())
+        await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            log.warning("stopping at once; what is still under way is cut off")
+            stopping.cancel()
+        hurry.cancel()
+        with suppress(asyncio.CancelledError):
+            await stopping
         log.info("stopped")
 
-    def reload(self) -> None:
-        """Take the configuration as it is now; a wrong one changes nothing. Listeners stay as they are."""
-        if self._read_settings is None:
-            return
+    async def stop(self, drain_seconds: float, delay: float = 0.0) -> None:
+        """Go on for `delay`, then accept no more connections and let what is under way end; close everything.
+
+        What has not ended within `drain_seconds` is cut off; all of it at once if this is cancelled.
+        """
         try:
-            settings = self._read_settings()
-            assembly = self._assemble(settings)
-        except (ConfigError, OSError) as error:
-            problems = error.problems if isinstance(error, ConfigError) else (type(error).__name__,)
-            for problem in problems:
-                log.error("configuration not reloaded: %s", str(problem))
-            self.metrics.reloaded(False)
-            return
-        old, self._assembly = self._assembly, assembly
-        self._tell_what_waits(old.settings.server, settings.server)
-        self._gateway.routes = assembly.routes
-        self._gateway.guard = self._guard(assembly)
-        if self._admin is not None:
-            self._admin.allow(settings.server.allowed_hosts)
+            await self._serving.drain(drain_seconds, delay)
+        finally:
+            await self._serving.close_callers()
+            await self._reloading.aclose()
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._sweeper
+            await self.tokens.aclose()
+            self._assembly.close()
+            await self._serving.close_admin()
+
+    # --- Reloading --------------------------------------------------------------------------------------
+
+    @property
+    def _settings(self) -> Settings:
+        return self._assembly.settings
+
+    def _current(self) -> Current:
+        return Current(self._settings, self._assembly.trusts)
+
+    def _take(self, current: Current, by_person: bool) -> None:
+        """Put a configuration into effect, between one request and the next."""
+        old, settings = self._assembly, current.settings
+        self._assembly = new = self._expected(assemble(settings, self._clocks, self.tokens, current.trusts))
+        self._gateway.routes = new.routes
+        self._serving.let_in(settings.server, self.admin_token)
         # Requests that are under way hold connections of the old pools; those close as they are given back.
         old.retire()
-        self.metrics.reloaded(True)
-        log.info("configuration reloaded", extra={"routes": len(settings.routes), "providers": len(settings.providers)})
+        self.tokens.retain(new.credentials)
+        self._clocks.retain([(name, provider.base_url) for name, provider in settings.providers.items()])
+        for name in old.providers.keys() - new.providers.keys():
+            self.metrics.forget(name)
+        if by_person:
+            self.tokens.forgive()
+        self._reloading.watch(settings.server.watch)
 
-    async def stop(self, drain_seconds: float) -> None:
-        """Accept no more connections, let what is under way end within so many seconds, close everything."""
-        self._gateway.is_draining = True
-        self._listener.stop_accepting()
-        await self._listener.farewell()
-        await self._gateway.drain(drain_seconds)
-        await self._listener.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sweeper
-        await self.tokens.aclose()
-        self._assembly.close()
-        if self._admin is not None:
-            await self._admin.stop()
+    def _hung_up(self) -> None:
+        if self._reloading.is_possible and not self._serving.is_ending:
+            self._reloading.begin(by_person=True)
 
-    def _assemble(self, settings: Settings) -> Assembly:
-        assembly = assemble(settings, self._clocks, self.tokens)
+    # ----------------------------------------------------------------------------------------------------
+
+    def _expected(self, assembly: Assembly) -> Assembly:
+        """The same, after its series have begun at 0."""
         for name in assembly.providers:
             self.metrics.provider(name)
         for route in assembly.routes:
             self._ledger.expect(route)
         return assembly
-
-    def _tell_what_waits(self, old: ServerSettings, new: ServerSettings) -> None:
-        for key in ("listen", "admin", "socket"):
-            if getattr(old, key) != getattr(new, key):
-                log.warning("server.%s has changed, which takes a restart", key)
 
     def _skewed(self, provider: str, seconds: float) -> None:
         self.metrics.skewed(provider, seconds)
@@ -165,12 +181,7 @@ class App:
         )
 
     def _snapshot(self) -> StatusSnapshot:
-        return snapshot(self._assembly, self.clock, is_draining=self._gateway.is_draining)
-
-    def _guard(self, assembly: Assembly) -> Guard:
-        server = assembly.settings.server
-        clients = [Client(name, client.token, frozenset(client.routes)) for name, client in server.clients.items()]
-        return Guard(self._port, server.allowed_hosts, server.token, clients)
+        return snapshot(self._assembly, self.clock, self._serving, self._reloading)
 
     async def _sweep(self) -> None:
         while True:

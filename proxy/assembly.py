@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.config.models import ProviderSettings, RouteSettings, Settings
@@ -10,11 +11,11 @@ from proxy.gateway.route import Provider, Route, RouteTable
 from proxy.schemes.base import ProviderContext
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.login import LoginAnswer, LoginCall
+from proxy.trust import Trust, trusts
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.once import fetch_once
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
-from proxy.upstream.tls import tls_context
 from proxy.vendor_clock import VendorClock, VendorClocks
 
 _LOGIN_SECONDS = 30.0
@@ -27,6 +28,16 @@ class Assembly:
     settings: Settings
     routes: RouteTable
     providers: dict[str, Provider]
+    trusts: Mapping[str, Trust]
+
+    @property
+    def credentials(self) -> dict[str, tuple[str, ...]]:
+        """The keys of all credentials in use, each with the names of its providers."""
+        names: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
+        for name, provider in self.providers.items():
+            if provider.scheme.credential is not None:
+                names[provider.scheme.credential.key] += (name,)
+        return dict(names)
 
     def retire(self) -> None:
         """Let requests that are under way end, and keep no connection after them."""
@@ -42,8 +53,8 @@ class Assembly:
 class DirectLogin:
     """Sends logins on connections of their own, with the provider's trust and nothing of its credentials."""
 
-    def __init__(self, tls: ssl.SSLContext, connect_timeout: float, clock: VendorClock) -> None:
-        self._tls = tls
+    def __init__(self, trust: Trust, connect_timeout: float, clock: VendorClock) -> None:
+        self._tls = trust.context
         self._clock = clock
         self._connect_timeout = connect_timeout
 
@@ -62,24 +73,30 @@ class DirectLogin:
         return LoginAnswer(answer.status, answer.headers, answer.body)
 
 
-def assemble(settings: Settings, clocks: VendorClocks, tokens: TokenCache) -> Assembly:
-    """Build everything that a configuration names. No I/O but reading TLS files; nothing is connected yet.
+def assemble(
+    settings: Settings, clocks: VendorClocks, tokens: TokenCache, trusted: Mapping[str, Trust] | None = None
+) -> Assembly:
+    """Build everything that a configuration names. Nothing is connected yet.
 
     `clocks` and `tokens` outlive the assembly: credentials that a new configuration still has keep their tokens.
+    Without `trusted` the providers' TLS files are read here, which may raise OSError; else there is no I/O.
     """
-    providers = {name: build_provider(provider, clocks, tokens) for name, provider in settings.providers.items()}
+    if trusted is None:
+        trusted = trusts(settings.providers.values())
+    providers = {
+        name: build_provider(provider, clocks, tokens, trusted[name]) for name, provider in settings.providers.items()
+    }
     routes = RouteTable(build_route(route, providers[route.provider]) for route in settings.routes)
-    return Assembly(settings, routes, providers)
+    return Assembly(settings, routes, providers, trusted)
 
 
-def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache) -> Provider:
+def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust) -> Provider:
     origin, base_path = split_url(settings.base_url)
-    tls = tls_context(settings.ca_file, settings.client_cert, settings.client_key_file)
     clock = clocks.of(settings.name, settings.base_url)
-    login = DirectLogin(tls, settings.connect_timeout, clock)
+    login = DirectLogin(trust, settings.connect_timeout, clock)
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
-    pool = UpstreamPool(Dialer(origin, tls, settings.connect_timeout), waiting_seconds=settings.connect_timeout)
+    pool = UpstreamPool(Dialer(origin, trust.context, settings.connect_timeout), waiting_seconds=settings.connect_timeout)
     return Provider(
         settings.name,
         origin,

@@ -12,11 +12,13 @@ from proxy.commands.demo import demo
 from proxy.commands.explain import explain
 from proxy.commands.healthcheck import healthcheck
 from proxy.commands.presets import list_presets
+from proxy.commands.reload import reload
 from proxy.commands.routes import routes
 from proxy.commands.run import run
 from proxy.commands.schema import schema
+from proxy.commands.status import status
 
-COMMANDS = (run, check, demo, explain, list_presets, routes, schema, healthcheck)
+COMMANDS = (run, check, demo, explain, list_presets, routes, schema, status, reload, healthcheck)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -93,10 +93,15 @@ class Metrics:
         self._reloads = counter("config_reloads", "Attempts to load the configuration again.", "outcome")
         self._last_reload = gauge("config_last_reload_successful", "Whether the configuration's last load held.")
         self._last_reload.set(1)
+        self._loaded_at = gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in use was loaded."
+        )
         for outcome in ("ok", "failed"):
             self._reloads.labels(outcome)
         build = gauge("build_info", "Which build this is; always 1.", "version", "python")
         build.labels(version, platform.python_version()).set(1)
+        # Providers of earlier configurations: a request that began with one may still end.
+        self._gone: set[str] = set()
         self._begin_route("")
 
     def route(self, route: str, provider: str, methods: Collection[str] | None = None) -> RouteMetrics:
@@ -110,6 +115,7 @@ class Metrics:
 
     def provider(self, provider: str) -> None:
         """Let the series of a provider begin at 0."""
+        self._gone.discard(provider)
         for reason in sorted(self._upstream_reasons):
             self._upstream_errors.labels(provider, reason)
         for reason in RETRY_REASONS:
@@ -126,6 +132,16 @@ class Metrics:
     def upstream_error(self, provider: str, reason: str) -> None:
         """A vendor failed a request; `reason` is the error's code, or ANSWER_BROKEN."""
         self._upstream_errors.labels(provider, reason if reason in self._upstream_reasons else OTHER).inc()
+
+    def forget(self, provider: str) -> None:
+        """No configuration names it any more: nothing is to be said of its state. What was counted stays."""
+        self._gone.add(provider)
+        for family in (self._expiry, self._skew):
+            family.remove(provider)
+
+    def loaded(self, wall: float) -> None:
+        """The configuration in use is that of this moment."""
+        self._loaded_at.set(wall)
 
     def reloaded(self, successful: bool) -> None:
         """The configuration was loaded again, or was not and the old one stays."""
@@ -148,14 +164,16 @@ class Metrics:
         self._waiters.labels(provider).inc(delta)
 
     def expires(self, provider: str, wall_timestamp: float) -> None:
-        self._expiry.labels(provider).set(wall_timestamp)
+        if provider not in self._gone:
+            self._expiry.labels(provider).set(wall_timestamp)
 
     def retried(self, provider: str, reason: str) -> None:
         self._retries.labels(provider, reason if reason in RETRY_REASONS else OTHER).inc()
 
     def skewed(self, provider: str, seconds: float) -> None:
         """From now on the provider's clock is taken to be so far ahead of ours."""
-        self._skew.labels(provider).set(seconds)
+        if provider not in self._gone:
+            self._skew.labels(provider).set(seconds)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All series as text, and its content type: OpenMetrics if the Accept header names it, else Prometheus's."""

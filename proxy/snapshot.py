@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot
+from proxy.admin.status import ConfigurationStatus, ProviderStatus, RouteStatus, StatusSnapshot
 from proxy.assembly import Assembly
 from proxy.clock import Clock
 from proxy.config.models import ProviderSettings
+from proxy.reloading import Reloading
 from proxy.schemes.registry import scheme_name
+from proxy.serving import Serving
 from proxy.tokens.credential import Credential
 
 
-def snapshot(assembly: Assembly, clock: Clock, *, is_draining: bool) -> StatusSnapshot:
+def snapshot(assembly: Assembly, clock: Clock, serving: Serving, reloading: Reloading) -> StatusSnapshot:
     """Metadata only: nothing in it is a secret."""
     settings = assembly.settings
     return StatusSnapshot(
         providers=tuple(provider_status(provider, clock) for provider in settings.providers.values()),
         routes=tuple(RouteStatus(route.prefix, route.provider) for route in settings.routes),
-        draining=is_draining,
+        draining=serving.is_ending,
+        listen=serving.address,
+        admin=serving.admin_address,
+        configuration=ConfigurationStatus(
+            str(settings.source),
+            clock.wall() - reloading.loaded_at,
+            tuple(str(problem) for problem in reloading.problems),
+        ),
     )
 
 

@@ -16,6 +16,8 @@ import click
 
 from proxy.config.find import find_config
 from proxy.config.problems import ConfigError
+from proxy.operating import NotFound, chosen
+from proxy.whereabouts import Whereabouts, folders, running
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +27,24 @@ FAILED, TEST_FAILED, ADDRESS_IN_USE, CONFIG_INVALID = 1, 3, 75, 78
 config_option = click.option("-c", "--config", metavar="FILE", help="Configuration; else it is looked for.")
 listen_option = click.option("--listen", metavar="ADDRESS", help="Where callers connect: host:port or unix:/path.")
 admin_option = click.option("--admin", metavar="ADDRESS", help="The admin listener's address, or off.")
+
+
+def running_options(command: Callable[P, T]) -> Callable[P, T]:
+    """The options of a command that asks a running proxy."""
+    config = click.option("-c", "--config", metavar="FILE", help="The one that runs with this configuration.")
+    admin = click.option("--admin", metavar="ADDRESS", help="The one with this admin listener.")
+    form = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    return config(admin(form(command)))
+
+
+def running_proxy(config: str | None, admin: str | None) -> Whereabouts:
+    """The one that the options mean; its token comes from the file that it left, or from a variable."""
+    token = os.environ.get("AUTHPROXY_ADMIN_TOKEN")
+    address = admin or os.environ.get("AUTHPROXY_ADMIN")
+    if token and address:
+        return Whereabouts(0, "", address, token)
+    named = config or os.environ.get("AUTHPROXY_CONFIG")
+    return chosen(running(folders(os.environ)), Path(named) if named else None, admin)
 
 
 def exits(command: Callable[P, T]) -> Callable[P, T]:
@@ -43,6 +63,9 @@ def exits(command: Callable[P, T]) -> Callable[P, T]:
             sys.exit(CONFIG_INVALID)
         except BrokenPipeError:
             sys.exit(FAILED)  # Whoever read the output has left.
+        except NotFound as error:
+            click.echo(f"authproxy: {error}", err=True)
+            sys.exit(FAILED)
         except OSError as error:
             click.echo(f"authproxy: {_told(error)}", err=True)
             sys.exit(ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else FAILED)

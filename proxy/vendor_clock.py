@@ -8,7 +8,7 @@ vendor's with a wrong clock does not count. More than a day is no clock's error,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -85,6 +85,10 @@ class VendorClocks:
         self.clock = clock
         self._told = told
         self._clocks: dict[tuple[str, str], VendorClock] = {}
+
+    def retain(self, wanted: Collection[tuple[str, str]]) -> None:
+        """Forget all but these: pairs of a provider's name and its base URL."""
+        self._clocks = {key: clock for key, clock in self._clocks.items() if key in wanted}
 
     def of(self, provider: str, base_url: str) -> VendorClock:
         """The same for the same provider, whatever configuration it is from."""

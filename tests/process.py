@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from typing import Any
 
 from tests.canaries import leaks
 
+# Of this test run alone: a proxy that somebody runs beside it is none of its business.
+_RUNTIME_FOLDER = tempfile.TemporaryDirectory(prefix="authproxy-tests-")
 COMMAND = [sys.executable, "-m", "proxy"]
 
 
@@ -103,4 +106,4 @@ def running(
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTHPROXY_")}
-    return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    return {**kept, "PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": _RUNTIME_FOLDER.name, **(extra or {})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiohttp.web import Response
@@ -29,12 +30,16 @@ MALFORMED = Problem(400, "malformed_request", "The request is not well-formed HT
 BROWSER_REFUSED = Problem(
     403, "browser_refused", "Requests from other sites' pages are refused. Open the page directly."
 )
-NOT_FOUND = Problem(404, "not_found", "Here are /, /livez, /readyz and /metrics.")
+TOKEN_REQUIRED = Problem(
+    403, "admin_token_required", "This wants the admin token, as Authorization: Bearer. `authproxy status` knows it."
+)
+NOT_FOUND = Problem(404, "not_found", "Here are /, /livez, /readyz, /metrics, /status and /reload.")
 NO_PROVIDER = Problem(404, "no_provider", "No provider has this name.")
-METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "This listener is only for reading: GET and HEAD.")
+METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "This path is not for this method; Allow names the others.")
 HOST_NOT_ALLOWED = Problem(
     421, "host_not_allowed", "This Host is not served here. Use a loopback name, or list it under server.allowed_hosts."
 )
+DRAINING = Problem(503, "draining", "The proxy is stopping.")
 INTERNAL_ERROR = Problem(500, "internal_error", "The proxy failed on its own account.", "proxy_internal_error")
 
 
@@ -45,7 +50,7 @@ def answer(text: str | bytes, content_type: str, *, status: int = 200, policy: s
     return Response(status=status, body=body, headers=headers)
 
 
-def refusal(problem: Problem) -> Response:
+def refusal(problem: Problem, allow: Iterable[str] = ()) -> Response:
     """A problem, as RFC 9457 has it; the connection ends with it, so that no unread body can follow."""
     # All values are our own constants, none of which needs escaping.
     text = f'{{"type":"about:blank","title":"{problem.title}","status":{problem.status},"code":"{problem.code}"}}'
@@ -53,6 +58,6 @@ def refusal(problem: Problem) -> Response:
     refused.headers["X-AuthProxy-Error"] = problem.code
     refused.headers["Proxy-Status"] = f"authproxy; error={problem.proxy_status}"
     if problem is METHOD_NOT_ALLOWED:
-        refused.headers["Allow"] = "GET, HEAD"
+        refused.headers["Allow"] = ", ".join(allow)
     refused.force_close()
     return refused

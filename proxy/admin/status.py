@@ -44,11 +44,23 @@ class RouteStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationStatus:
+    """The file in use, and when it was loaded, in seconds ago; `errors` are why a later state of it was not."""
+
+    path: str = ""
+    loaded_ago: float = 0.0
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StatusSnapshot:
     providers: tuple[ProviderStatus, ...] = ()
     routes: tuple[RouteStatus, ...] = ()
     started: bool = True
     draining: bool = False
+    listen: str = ""
+    admin: str | None = None
+    configuration: ConfigurationStatus = ConfigurationStatus()
 
 
 def unready_because(snapshot: StatusSnapshot, providers: tuple[ProviderStatus, ...]) -> str | None:

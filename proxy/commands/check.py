@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -70,11 +69,8 @@ def lines(path: Path, problems: Problems, warnings: Problems) -> Iterator[str]:
                 yield from excerpts.of(problem)
 
 
-def described(problems: Problems) -> list[dict[str, Any]]:
-    return [
-        {"file": one.file, "line": one.line, "column": one.column, "path": one.path, "message": one.message}
-        for one in problems
-    ]
+def described(problems: Problems) -> list[dict[str, str | int]]:
+    return [problem.described() for problem in problems]
 
 
 def annotation(level: str, problem: Problem) -> str:

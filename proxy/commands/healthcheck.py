@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http
 import os
 import sys
 
 import click
 
+from proxy.asking import ask
 from proxy.config.load import load
-from proxy.healthcheck import is_alive
 from proxy.terminal import FAILED, config_option, configuration_path, exits
 
 
@@ -24,9 +25,9 @@ def healthcheck(config: str | None, admin: str | None) -> None:
     if address is None or address == "off":
         raise click.UsageError("there is no admin listener to ask")
     try:
-        alive = is_alive(address)
+        reply = ask(address, "GET", "/livez")
     except ValueError:
         raise click.UsageError("the admin listener's address is host:port or unix:/path") from None
-    if not alive:
+    if reply is None or reply.status != http.HTTPStatus.OK:
         click.echo(f"authproxy: no proxy is alive at {address}", err=True)
         sys.exit(FAILED)

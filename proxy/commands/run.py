@@ -13,6 +13,7 @@ from proxy.config.models import Settings
 from proxy.logs import configure
 from proxy.memory import close_to_others
 from proxy.terminal import admin_option, config_option, configuration_path, exits, given, listen_option, run_loop
+from proxy.whereabouts import Whereabouts, folders, told
 
 
 @click.command(short_help="Serve until SIGTERM or SIGINT; SIGHUP reloads.")
@@ -25,16 +26,21 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
     close_to_others()  # Before there is a secret in memory.
     path, overrides = configuration_path(config), given(listen=listen, admin=admin)
 
-    def read() -> Settings:
-        return load(path, os.environ, overrides)
+    def read(running: Settings | None) -> Settings:
+        return load(path, os.environ, overrides, running)
 
-    settings = read()
+    settings = read(None)
     log = configure(sys.stderr, json=not sys.stderr.isatty())
 
     async def serve() -> None:
-        app = App(settings, log, read_settings=read)
+        app = App(settings, log, read=read)
         await app.start()
         app.announce()
-        await app.run_until_stopped()
+        if app.admin_address is None:
+            await app.run_until_stopped()
+            return
+        here = Whereabouts(os.getpid(), str(path.absolute()), app.admin_address, app.admin_token.reveal())
+        with told(here, folders(os.environ)):
+            await app.run_until_stopped()
 
     run_loop(serve())

@@ -37,6 +37,17 @@ def check_clients(server: ServerSettings, node: AnyNode, prefixes: Collection[st
         seen.append(client.token)
 
 
+def check_unmoved(server: ServerSettings, running: ServerSettings, node: MapNode, report: Report) -> None:
+    """Report what a running proxy cannot change: where it listens.
+
+    The rest is not taken either. A listener that stays, open to other machines, without the token that goes, would
+    be a hole.
+    """
+    for key in ("listen", "admin", "socket"):
+        if getattr(server, key) != getattr(running, key):
+            report.error(replace(_key(node, key), path=f"server.{key}"), "has changed, which takes a restart")
+
+
 def _check_listeners(server: ServerSettings, node: MapNode, report: Report) -> None:
     listen, admin = (_key(node, key) for key in ("listen", "admin"))
     if reaches_beyond_loopback(server.listen) and not server.wants_tokens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ def output_of(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, st
     Raises ValueError if it does not start, takes too long, exits with another status than 0, or prints
     nothing, too much, or no text.
     """
+    if not threading.main_thread().is_alive():
+        raise ValueError("the proxy ends, and starts no command")
     try:
         process = subprocess.Popen(
             arguments,
@@ -29,6 +32,8 @@ def output_of(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, st
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # A buffer's lock, held by a thread that waits here, would abort an interpreter that ends meanwhile.
+            bufsize=0,
         )
     except (OSError, ValueError) as error:
         # A ValueError is a NUL byte in an argument.
@@ -41,13 +46,19 @@ def output_of(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, st
         _kill(process)
 
     timer = threading.Timer(timeout, give_up)
+    # Whoever ends the proxy meanwhile waits for no command, and leaves none behind.
+    timer.daemon = True
+    atexit.register(give_up)
     timer.start()
     with process:
         assert process.stdout is not None
-        raw = process.stdout.read(_MAX_OUTPUT + 1)
+        raw = b""
+        while len(raw) <= _MAX_OUTPUT and (more := process.stdout.read(_MAX_OUTPUT)):
+            raw += more
         if len(raw) > _MAX_OUTPUT:
             _kill(process)
     timer.cancel()
+    atexit.unregister(give_up)
     if expired.is_set():
         raise ValueError(f"the command took longer than {timeout:g} s")
     return _text(raw, process.returncode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from proxy.config.callers import check_callers, check_clients
+from proxy.config.callers import check_callers, check_clients, check_unmoved
 from proxy.config.exact import validated
 from proxy.config.models import ProviderSettings, RouteSettings, ServerSettings, Settings, TokenStoreSettings
 from proxy.config.nodes import AnyNode, MapNode, Scalar
@@ -21,14 +21,21 @@ SECTIONS = ("server", "tokens", "providers", "routes")
 _VARIABLES = {"listen": "AUTHPROXY_LISTEN", "admin": "AUTHPROXY_ADMIN"}
 
 
-def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    running: Settings | None = None,
+) -> Settings:
     """Read, check and resolve a configuration.
 
     `overrides` are the values of the options `listen` and `admin`; they beat AUTHPROXY_LISTEN and
-    AUTHPROXY_ADMIN in `environ`, which beat the file. Raises ConfigError with every mistake found.
+    AUTHPROXY_ADMIN in `environ`, which beat the file. For a proxy that is `running`, a change that it cannot make
+    without a restart is a mistake. Raises ConfigError with every mistake found.
     """
-    text = read_text(path)
     report = Report(str(path))
+    report.reads(path)
+    text = read_text(path)
     root = compose(text, report)
     if root is None:
         if not report.errors:
@@ -41,13 +48,14 @@ def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     document = interpolated(root, environ, report)
     assert isinstance(document, MapNode)
     sources = Sources(folder=path.parent, environ=environ, report=report)
-    return _Reading(document, sources, report).settings(path, environ, overrides or {})
+    return _Reading(document, sources, report, running).settings(path, environ, overrides or {})
 
 
 class _Reading:
     """The sections one by one, into one report."""
 
-    def __init__(self, document: MapNode, sources: Sources, report: Report) -> None:
+    def __init__(self, document: MapNode, sources: Sources, report: Report, running: Settings | None) -> None:
+        self._running = running
         self._document = document
         self._sources = sources
         self._report = report
@@ -72,6 +80,7 @@ class _Reading:
             providers=providers,
             routes=tuple(routes.values()),
             warnings=self._report.warnings,
+            files=self._report.files,
         )
 
     def _server(self, environ: Mapping[str, str], overrides: Mapping[str, str]) -> ServerSettings | None:
@@ -84,6 +93,8 @@ class _Reading:
         server = validated(ServerSettings, node, self._sources, self._report)
         if server is not None and isinstance(node, MapNode):
             check_callers(server, node, self._report)
+            if self._running is not None:
+                check_unmoved(server, self._running.server, node, self._report)
         return server
 
     def _providers(self) -> dict[str, ProviderSettings]:

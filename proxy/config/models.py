@@ -17,6 +17,7 @@ from proxy.duration import Lifetime, Seconds
 from proxy.listening import SocketFile
 from proxy.schemes.base import AuthScheme
 from proxy.secret import Secret
+from proxy.stamps import Stamps
 from proxy.template import Template
 from proxy.tokens.token import TokenPolicy
 
@@ -26,6 +27,7 @@ def _existing_file(value: Any, info: ValidationInfo) -> Path:
         raise ValueError("expected a file's path")  # noqa: TRY004 - pydantic takes only a ValueError
     assert info.context is not None
     path: Path = info.context.folder / value
+    info.context.report.reads(path)
     try:
         with path.open("rb"):
             return path
@@ -90,14 +92,18 @@ class ClientSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where the proxy listens, and to whom it answers."""
+    """Where the proxy listens, to whom it answers, and how it ends: both `drain_` keys are in seconds."""
 
     listen: ListenAddress = "127.0.0.1:8080"
     admin: AdminAddress = "127.0.0.1:9180"
     socket: SocketSettings = SocketSettings()
     token: Secret | None = None
     clients: dict[ClientName, ClientSettings] = field(default_factory=dict)
+    admin_token: Secret | None = None
     allowed_hosts: tuple[AllowedHost, ...] = ()
+    watch: bool = True
+    drain_delay: Seconds | None = None
+    drain_timeout: Seconds = 25.0
 
     @property
     def wants_tokens(self) -> bool:
@@ -177,7 +183,10 @@ class RouteSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A whole configuration without a mistake. `routes` are in the order of the file."""
+    """A whole configuration without a mistake. `routes` are in the order of the file.
+
+    `files` are all that were read for it, as they were just before.
+    """
 
     source: Path
     server: ServerSettings
@@ -185,3 +194,4 @@ class Settings:
     providers: dict[str, ProviderSettings]
     routes: tuple[RouteSettings, ...]
     warnings: tuple[Problem, ...] = ()
+    files: Stamps = field(default_factory=dict)

@@ -9,6 +9,9 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.stamps import Stamp, Stamps, stamp
 
 # How near a word must be to a known one to be taken for it, by difflib's measure.
 NEAR = 0.7
@@ -45,12 +48,22 @@ class Problem:
     def __str__(self) -> str:
         return ": ".join(part for part in (f"{self.file}:{self.line}:{self.column}", self.path, self.message) if part)
 
+    def described(self) -> dict[str, str | int]:
+        """For tools: file, line, column, path and message."""
+        return {
+            "file": self.file, "line": self.line, "column": self.column, "path": self.path, "message": self.message,
+        }  # fmt: skip
+
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `problems` is never empty, and sorted by place."""
+    """The configuration cannot be used. `problems` is never empty, and sorted by place.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    `files` are those that were looked at, as they were just before.
+    """
+
+    def __init__(self, problems: Iterable[Problem], files: Stamps | None = None) -> None:
         self.problems = tuple(sorted(problems))
+        self.files = files or {}
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -70,6 +83,11 @@ class Report:
     _spots: set[tuple[int, int, str]] = field(default_factory=set)
     _warnings: dict[Problem, None] = field(default_factory=dict)
     _silent: set[tuple[int, int]] = field(default_factory=set)
+    files: dict[Path, Stamp] = field(default_factory=dict)
+
+    def reads(self, path: Path) -> None:
+        """Note that what follows depends on this file; to be called before it is looked at."""
+        self.files.setdefault(path, stamp(path))
 
     def error(self, place: Place, message: str) -> None:
         spot = (place.line, place.column, place.path)
@@ -91,7 +109,7 @@ class Report:
     def raise_errors(self) -> None:
         """Raises ConfigError if anything was wrong."""
         if self._errors:
-            raise ConfigError(self._errors)
+            raise ConfigError(self._errors, self.files)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

@@ -105,6 +105,7 @@ class Sources:
         if name.startswith("~/") and "HOME" in self.environ:
             name = self.environ["HOME"] + name[1:]
         path = self.folder / name
+        self.report.reads(path)
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):

@@ -7,7 +7,7 @@ be lost (refresh tokens, back-offs, the record of rejections) is in the Credenti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import inf
 from random import Random
 
@@ -31,6 +31,7 @@ class TokenCache:
         )
         self._around = Surroundings(clock, observer or SilentObserver(), (random or Random()).random, self._live)
         self._credentials: dict[str, Credential] = {}
+        self._last_flights: set[asyncio.Task[None]] = set()
 
     def credential(
         self,
@@ -54,6 +55,26 @@ class TokenCache:
         credential.reconfigure(provider, policy, source)
         return credential
 
+    def retain(self, wanted: Mapping[str, tuple[str, ...]]) -> None:
+        """Keep the credentials of these keys, for the providers of these names, and let go of all others.
+
+        Requests that still use one of the others end with what they began with.
+        """
+        for key, credential in list(self._credentials.items()):
+            if key in wanted:
+                credential.providers = wanted[key]
+            else:
+                del self._credentials[key]
+                flight = credential.leave()
+                if flight is not None:
+                    self._last_flights.add(flight)
+                    flight.add_done_callback(self._last_flights.discard)
+
+    def forgive(self) -> None:
+        """Somebody says that what was refused is mended: the next logins need not wait."""
+        for credential in self._credentials.values():
+            credential.forgive()
+
     @property
     def credentials(self) -> Collection[Credential]:
         return self._credentials.values()
@@ -64,4 +85,7 @@ class TokenCache:
 
     async def aclose(self) -> None:
         """Give up all fetches."""
+        for flight in self._last_flights:
+            flight.cancel()
+        await asyncio.gather(*self._last_flights, return_exceptions=True)
         await asyncio.gather(*(credential.aclose() for credential in self._credentials.values()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from proxy.clock import Clock
@@ -109,17 +109,25 @@ class Credential:
         self._around.live.pop(self.key, None)
 
     def reconfigure(self, provider: str, policy: TokenPolicy, source: Source) -> None:
-        """Take a newer configuration's policy and ways to log in, and one more name; the token stays.
-
-        Whoever loads the configuration again after a refusal has mended something, perhaps at the vendor's: the
-        next login need not wait.
-        """
+        """Take a newer configuration's policy and ways to log in, and one more name; the token stays."""
         self.policy = policy
         self._renewal.source = source
-        if self._backoff.outcome == "refused":
-            self._backoff = Backoff()
         if provider not in self.providers:
             self.providers += (provider,)
+
+    def forgive(self) -> None:
+        """Let the next login after a refusal not wait: somebody says that it was mended, perhaps at the vendor's."""
+        if self._backoff.outcome == "refused":
+            self._backoff = Backoff()
+
+    def leave(self) -> asyncio.Task[None] | None:
+        """Belong to no configuration any more; who still uses it keeps it, and its token, to himself.
+
+        Returns the fetch that is under way, if there is one.
+        """
+        token = self._around.live.pop(self.key, None)
+        self._around = replace(self._around, live={} if token is None else {self.key: token})
+        return self._flight
 
     # --- What readiness and the status page ask ---------------------------------------------------------
 

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.admin.actions import ReloadReport
 from proxy.admin.server import AdminServer
 from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot
 from proxy.metrics import Metrics
+from proxy.secret import Secret
 
 CANARY = "CANARY-44aa-in-a-request"
+TOKEN = "CANARY-31f7-admin-token"
+BEARER = f"Authorization: Bearer {TOKEN}"
 WELL = StatusSnapshot((ProviderStatus("io", "ok"), ProviderStatus("wyre", "static")), (RouteStatus("/io", "io"),))
 ILL = replace(WELL, providers=(*WELL.providers, ProviderStatus("acme", "refused", last_error="401 from its login")))
 
@@ -33,6 +37,12 @@ class Admin:
     snapshot: StatusSnapshot = WELL
     fails: bool = False
     metrics: Metrics = field(default_factory=lambda: Metrics("1.2.3"))
+    reloads: int = 0
+    report: ReloadReport = field(default_factory=lambda: ReloadReport(routes=3, providers=2))
+
+    async def reload(self) -> ReloadReport:
+        self.reloads += 1
+        return self.report
 
     def status(self) -> StatusSnapshot:
         if self.fails:
@@ -61,13 +71,20 @@ def parsed(octets: bytes) -> Answer:
 
 
 @pytest.fixture
-async def admin() -> AsyncIterator[Admin]:
-    sock = socket.create_server(("127.0.0.1", 0))
-    admin = Admin(sock.getsockname()[1])
+def admin() -> Admin:
+    admin = Admin(0)
     admin.metrics.route("/io", "io")
-    server = AdminServer(admin.status, admin.metrics, allowed_hosts=["proxy:9180"])
+    return admin
+
+
+@pytest.fixture(autouse=True)
+async def admin_server(admin: Admin) -> AsyncIterator[AdminServer]:
+    sock = socket.create_server(("127.0.0.1", 0))
+    admin.port = sock.getsockname()[1]
+    server = AdminServer(admin.status, admin.metrics, admin.reload)
+    server.allow(["proxy:9180"], Secret(TOKEN))
     await server.start(sock)
-    yield admin
+    yield server
     await server.stop()
 
 
@@ -244,3 +261,102 @@ async def test_stopping_closes_idle_connections() -> None:
     writer.close()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_reload_is_done_for_whoever_has_the_token_and_tells_what_came_of_it(admin: Admin) -> None:
+    answer = await admin.ask("POST /reload", BEARER)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert json.loads(answer.body) == {"reloaded": True, "errors": [], "warnings": [], "routes": 3, "providers": 2}
+    mistake = {"file": "f", "line": 1, "column": 2, "path": "routes", "message": "is required"}
+    admin.report = ReloadReport(errors=(mistake,), routes=3, providers=2)
+    answer = await admin.ask("POST /reload", BEARER)
+    assert answer.status == 409
+    assert json.loads(answer.body)["errors"] == [mistake]
+    assert not json.loads(answer.body)["reloaded"]
+    assert admin.reloads == 2
+
+
+async def test_status_tells_everything_to_whoever_has_the_token(admin: Admin) -> None:
+    admin.snapshot = replace(ILL, listen="127.0.0.1:8080", admin="127.0.0.1:9180")
+    document = json.loads((await admin.ask("GET /status", BEARER)).body)
+    assert (document["ready"], document["reason"]) == (False, "acme refused")
+    assert (document["listen"], document["admin"]) == ("127.0.0.1:8080", "127.0.0.1:9180")
+    assert document["configuration"] == {"path": "", "loaded_ago": 0.0, "errors": []}
+    assert document["providers"][2]["last_error"] == "401 from its login"
+    assert document["routes"] == [{"prefix": "/io", "provider": "io"}]
+
+
+WRONG_TOKENS = [
+    (),
+    ("Authorization: Bearer",),
+    ("Authorization: Bearer ",),
+    (f"Authorization: Bearer {TOKEN[:-1]}",),
+    (f"Authorization: Bearer {TOKEN}x",),
+    (f"Authorization: Bearer  {TOKEN}",),
+    (f"Authorization: {TOKEN}",),
+    (f"Authorization: Basic {TOKEN}",),
+    (BEARER, BEARER),
+    (BEARER, "authorization: Bearer other"),
+    (f"X-AuthProxy-Token: {TOKEN}",),
+    (f"Cookie: token={TOKEN}",),
+    (f"Authorization: Bearer {'x' * 5000}",),
+    ("Authorization: Bearer \xff\xfe",),
+]
+
+
+@pytest.mark.parametrize("fields", WRONG_TOKENS, ids=range(len(WRONG_TOKENS)))
+async def test_without_the_one_right_token_nothing_is_done_and_nothing_told(
+    admin: Admin, fields: tuple[str, ...]
+) -> None:
+    assert is_a_problem(await admin.ask("POST /reload", *fields), 403, "admin_token_required")
+    assert is_a_problem(await admin.ask("GET /status", *fields), 403, "admin_token_required")
+    assert admin.reloads == 0
+
+
+async def test_the_token_helps_no_foreign_page(admin: Admin) -> None:
+    """Host, Origin and preflight are judged first; and a form cannot send the header at all."""
+    assert is_a_problem(await admin.ask("POST /reload", BEARER, host="evil.test"), 421, "host_not_allowed")
+    assert is_a_problem(await admin.ask("POST /reload", BEARER, "Origin: https://evil.test"), 403, "browser_refused")
+    assert is_a_problem(await admin.ask("POST /reload", BEARER, "Sec-Fetch-Site: cross-site"), 403, "browser_refused")
+    preflight = await admin.ask("OPTIONS /reload", "Access-Control-Request-Method: POST")
+    assert is_a_problem(preflight, 405, "method_not_allowed")
+    form = ("Content-Type: application/x-www-form-urlencoded", "Content-Length: 3")
+    assert is_a_problem(await admin.ask("POST /reload", *form, body="a=b"), 403, "admin_token_required")
+    assert admin.reloads == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+async def test_reload_is_a_post(admin: Admin, method: str) -> None:
+    """So that no link, prefetch or image can be one."""
+    answer = await admin.ask(f"{method} /reload", BEARER)
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert admin.reloads == 0
+
+
+async def test_no_reload_begins_while_the_proxy_stops(admin: Admin) -> None:
+    admin.snapshot = replace(WELL, draining=True)
+    assert is_a_problem(await admin.ask("POST /reload", BEARER), 503, "draining")
+    assert admin.reloads == 0
+
+
+async def test_a_body_of_a_reload_is_no_further_request(admin: Admin) -> None:
+    smuggled = f"POST /reload HTTP/1.1\r\nHost: localhost:{admin.port}\r\n{BEARER}\r\n\r\n"
+    head = f"POST /reload HTTP/1.1\r\nHost: localhost:{admin.port}\r\n{BEARER}\r\nContent-Length: {len(smuggled)}"
+    answer = await admin.raw((head + "\r\n\r\n" + smuggled).encode())
+    assert (answer.status, answer.headers["connection"], admin.reloads) == (200, "close", 1)
+
+
+async def test_without_a_way_to_reload_there_is_no_such_path_and_without_a_token_nobody_has_it() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    bare = Admin(sock.getsockname()[1])
+    server = AdminServer(bare.status, bare.metrics)
+    await server.start(sock)
+    assert is_a_problem(await bare.ask("GET /reload", BEARER), 404, "not_found")
+    assert is_a_problem(await bare.ask("GET /status", "Authorization: Bearer "), 403, "admin_token_required")
+    await server.stop()
+
+
+async def test_a_new_token_takes_the_place_of_the_old_one(admin_server: AdminServer, admin: Admin) -> None:
+    admin_server.allow((), Secret("CANARY-another-admin-token"))
+    assert (await admin.ask("GET /status", BEARER)).status == 403
+    assert (await admin.ask("GET /status", "authorization: bearer CANARY-another-admin-token")).status == 200

@@ -1,0 +1,63 @@
+"""Connections of the admin listener: aiohttp's, with our own words where it would use its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+
+from proxy.admin.answers import INTERNAL_ERROR, MALFORMED, refusal
+from proxy.admin.guard import SocketName
+from proxy.listening import SocketFile, is_admitted
+
+_log = logging.getLogger("authproxy.admin")
+
+# Also bounds the time for a request's head; Prometheus opens a connection anew when it comes less often.
+_KEEP_ALIVE_SECONDS = 15.0
+
+
+class _Connection(RequestHandler):
+    """One caller's connection."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """Answer what the parser refused or what failed here, in fixed words: aiohttp's own repeat the input."""
+        if status < 500:
+            return refusal(MALFORMED)
+        _log.error("internal error", exc_info=exc)
+        return refusal(INTERNAL_ERROR)
+
+
+class Connections(Server):
+    """All of them; `socket_file` says who may connect, if the listener is one."""
+
+    socket_file = SocketFile()
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if not is_admitted(transport.get_extra_info("socket"), self.socket_file):
+            transport.abort()
+
+    def __call__(self) -> _Connection:
+        return _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,
+            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            lingering_time=0.0,
+        )
+
+
+def local_end(request: BaseRequest) -> SocketName:
+    """Our own end of the request's connection; None for a socket file."""
+    name = request.get_extra_info("sockname")
+    return (name[0], name[1]) if isinstance(name, tuple) else None

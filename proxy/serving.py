@@ -1,0 +1,81 @@
+"""The listeners, from their addresses to the last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from proxy.admin.server import AdminServer
+from proxy.config.models import ServerSettings
+from proxy.gateway.gateway import Gateway
+from proxy.gateway.guard import Client, Guard
+from proxy.gateway.server import Listener, check_parser
+from proxy.listening import bind, bound_address, bound_port
+from proxy.secret import Secret
+
+log = logging.getLogger("authproxy.app")
+
+# aiohttp takes 0 for "wait as long as it takes".
+_CUT_OFF_SECONDS = 0.1
+
+
+class Serving:
+    """`address` and `admin_address` are known once it has started; the latter is None for no admin listener."""
+
+    def __init__(self, gateway: Gateway, admin: AdminServer) -> None:
+        check_parser()
+        self.address = ""
+        self.admin_address: str | None = None
+        self.is_ending = False
+        self._gateway = gateway
+        self._admin = admin
+        self._listener = Listener(gateway)
+        self._port: int | None = None
+
+    async def start(self, server: ServerSettings, admin_token: Secret) -> None:
+        """Listen. Raises OSError if an address cannot be had."""
+        sock = bind(server.listen, server.socket_file)
+        try:
+            admin_sock = None if server.admin is None else bind(server.admin, server.socket_file)
+        except OSError:
+            sock.close()
+            raise
+        self.address, self._port = bound_address(sock), bound_port(sock)
+        self.let_in(server, admin_token)
+        await self._listener.listen(sock, server.socket_file)
+        if admin_sock is not None:
+            self.admin_address = bound_address(admin_sock)
+            await self._admin.start(admin_sock, server.socket_file)
+
+    def let_in(self, server: ServerSettings, admin_token: Secret) -> None:
+        """From now on serve callers and operators by these settings, at the addresses of before."""
+        clients = [Client(name, client.token, frozenset(client.routes)) for name, client in server.clients.items()]
+        self._gateway.guard = Guard(self._port, server.allowed_hosts, server.token, clients)
+        self._admin.allow(server.allowed_hosts, admin_token)
+
+    async def drain(self, seconds: float, delay: float) -> None:
+        """Tell readiness, go on for `delay`, then accept no more and let what is under way end.
+
+        Returns `seconds` after the delay at the latest, whether or not it has. May be cancelled at any time.
+        """
+        self.is_ending = True
+        await asyncio.sleep(delay)
+        self._gateway.is_draining = True
+        self._listener.stop_accepting()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._listener.farewell()
+                await self._gateway.drain(seconds)
+                await self._listener.close()
+        except TimeoutError:
+            log.warning("the time to drain is over; what is still under way is cut off")
+
+    async def close_callers(self) -> None:
+        """End every connection of callers at once."""
+        self._gateway.is_draining = True
+        self._listener.stop_accepting()
+        await self._listener.shutdown(_CUT_OFF_SECONDS)
+
+    async def close_admin(self) -> None:
+        """End the admin listener: the last one, since it tells of the end of the others."""
+        await self._admin.stop()
