@@ -12,6 +12,7 @@ import trustme
 from proxy.config import ConfigError, Settings, load
 from proxy.schemes.static import Static
 from proxy.secret import Secret
+from proxy.stamps import stamp
 
 ENVIRON = {"KEY": "secret-key", "HOST": "api.example.com", "TEAM": "payments{{x}}"}
 STATIC = "auth: {scheme: static, headers: {X-Key: {env: KEY}}}"
@@ -274,3 +275,44 @@ def test_a_socket_file_has_users_by_name_or_number(path: Path) -> None:
     assert (server.socket_file.mode, server.socket_file.owner, server.socket_file.group) == (0o620, 0, 7)
     assert server.socket_file.allowed_uids == {0, 8}
     assert loaded(path, one(server=f"{{{listen}}}")).server.socket_file.mode == 0o600
+
+
+def test_the_files_that_were_read_are_known_and_as_they_were_before(path: Path, tmp_path: Path) -> None:
+    """For whoever watches them; with the stamps from before, so that a change during the reading shows."""
+    for name in ("secret", "ca.pem"):
+        (tmp_path / name).write_text("x")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    keys = "ca_file: ca.pem, drop_headers: []"
+    text = one(keys).replace("{env: KEY}", "{file: secret}")
+    settings = loaded(path, text)
+    names = {path, tmp_path / "secret", tmp_path / "ca.pem"}
+    assert settings.files == {name: stamp(name) for name in names}
+
+
+def test_mistakes_leave_known_which_files_were_looked_for(path: Path, tmp_path: Path) -> None:
+    """One that is missing may come."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(path, one().replace("{env: KEY}", "{file: later/secret}"))
+    assert caught.value.files == {path: stamp(path), tmp_path / "later/secret": None}
+
+
+def test_a_running_proxy_refuses_to_be_moved(path: Path) -> None:
+    """At the place of each key, beside all other mistakes; what stays as it was may be written in another way."""
+    running = loaded(path, one(server='{listen: "127.0.0.1:8080"}'))
+    path.write_text(one())
+    assert load(path, ENVIRON, running=running).server == running.server
+    path.write_text(one(server='{listen: "127.0.0.1:1", admin: off, socket: {mode: "0660"}}', route="b"))
+    with pytest.raises(ConfigError) as caught:
+        load(path, ENVIRON, running=running)
+    problems = [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+    assert problems == [
+        "1:18: server.listen: has changed, which takes a restart",
+        "1:40: server.admin: has changed, which takes a restart",
+        "1:53: server.socket: has changed, which takes a restart",
+        "5:7: routes./a: no provider has this name",
+    ]
+
+
+def test_how_the_proxy_ends_and_watches_by_default(path: Path) -> None:
+    server = loaded(path, one()).server
+    assert (server.watch, server.drain_delay, server.drain_timeout, server.admin_token) == (True, None, 25.0, None)

@@ -55,6 +55,7 @@ def test_every_family_of_the_contract_is_there_before_the_first_request(metrics:
             "auth_retries_total",
             "config_reloads_total",
             "config_last_reload_successful",
+            "config_last_reload_success_timestamp_seconds",
             "build_info",
         )
     }
@@ -229,3 +230,25 @@ def test_the_registry_is_our_own(metrics: Metrics) -> None:
 
 def test_the_build_names_its_version(metrics: Metrics) -> None:
     assert [dict(labels)["version"] for name, labels in scrape(metrics) if name == "authproxy_build_info"] == ["1.2.3"]
+
+
+def test_the_moment_of_the_last_good_load_is_told(metrics: Metrics) -> None:
+    metrics.loaded(1_700_000_000.0)
+    metrics.reloaded(successful=False)
+    assert value(metrics, "config_last_reload_success_timestamp_seconds") == 1_700_000_000.0
+
+
+def test_nothing_is_said_of_the_state_of_a_provider_that_is_gone(metrics: Metrics) -> None:
+    """An alert on its expiry would fire for ever. What was counted stays; and it may come back."""
+    metrics.provider("io")
+    metrics.fetched("io", "ok", 0.1)
+    metrics.expires("io", 5.0)
+    metrics.forget("io")
+    metrics.expires("io", 6.0)
+    metrics.skewed("io", 6.0)
+    names = {name for name, labels in scrape(metrics) if ("provider", "io") in labels}
+    assert not names & {"authproxy_token_expiry_timestamp_seconds", "authproxy_clock_skew_seconds"}
+    assert value(metrics, "token_fetches_total", provider="io", outcome="ok") == 1
+    metrics.provider("io")
+    metrics.expires("io", 7.0)
+    assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 7.0

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import Random
 
+import pytest
+
+from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.credential_key import credential_key
+from proxy.tokens.failure import LoginRefused, LoginUnavailable
 from proxy.tokens.token import Grant, TokenPolicy
 from tests.clock import FakeClock
 
@@ -38,6 +43,82 @@ async def test_no_number_of_credentials_evicts_a_live_token() -> None:
     for credential in credentials:
         await credential.token()
     assert all(credential.ready() for credential in credentials)
+
+
+async def test_what_no_configuration_names_any_more_is_let_go_and_serves_its_last_users() -> None:
+    """They keep credential and token to themselves; whoever comes with that key later begins anew."""
+    cache = TokenCache(FakeClock())
+    gone, kept = (cache.credential(key, "p", TokenPolicy(), lasting) for key in ("gone", "kept"))
+    tokens = [await one.token() for one in (gone, kept)]
+    cache.retain({"kept": ("p", "q")})
+    assert list(cache.credentials) == [kept]
+    assert list(cache._live) == ["kept"]
+    assert kept.providers == ("p", "q")
+    assert [gone.ready(), kept.ready()] == tokens
+    gone.discard()
+    assert (await gone.token()).generation == 2
+    assert list(cache._live) == ["kept"]
+    again = cache.credential("gone", "p", TokenPolicy(), lasting)
+    assert (again is not gone, again.generation) == (True, 0)
+
+
+async def test_a_fetch_of_a_credential_that_was_let_go_ends_for_those_who_wait_and_with_the_cache() -> None:
+    held, cancelled = asyncio.Event(), []
+
+    async def slow() -> Grant:
+        try:
+            await held.wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+        return Grant(Secret("t"), 10)
+
+    cache = TokenCache(FakeClock())
+    first, second = (cache.credential(key, "p", TokenPolicy(), slow) for key in ("a", "b"))
+    waiting = asyncio.create_task(first.token())
+    await asyncio.sleep(0)
+    cache.retain({"b": ("p",)})
+    held.set()
+    assert (await waiting).value.reveal() == "t"
+    held.clear()
+    for_nobody = asyncio.create_task(second.token())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    cache.retain({})
+    await cache.aclose()
+    assert cancelled == [True]
+    await asyncio.gather(for_nobody, return_exceptions=True)
+
+
+async def test_a_new_configuration_ends_no_cool_down_and_somebody_who_says_so_does() -> None:
+    """A file that changes every minute must not become a login every minute."""
+    clock = FakeClock()
+
+    async def refuse() -> Grant:
+        raise LoginRefused("401", status=401)
+
+    cache = TokenCache(clock)
+    credential = cache.credential("k", "p", TokenPolicy(), refuse)
+    with pytest.raises(CredentialRejected):
+        await credential.token()
+    cache.credential("k", "p", TokenPolicy(), lasting)
+    with pytest.raises(CredentialRejected):
+        await credential.token()
+    cache.forgive()
+    assert (await credential.token()).generation == 1
+
+
+async def test_no_word_of_a_person_ends_the_pause_that_a_vendor_in_trouble_gets() -> None:
+    async def fail() -> Grant:
+        raise LoginUnavailable("429", status=429, retry_after=60)
+
+    cache = TokenCache(FakeClock())
+    credential = cache.credential("k", "p", TokenPolicy(), fail)
+    for _ in range(3):
+        with pytest.raises(CredentialUnavailable):
+            await credential.token()
+        cache.forgive()
+    assert credential.fetches == 1
 
 
 async def test_the_same_key_is_the_same_credential_with_the_newer_configuration() -> None:
