@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
-from secrets import token_urlsafe
 
 from proxy import __version__
 from proxy.admin.server import AdminServer
@@ -49,7 +48,6 @@ class App:
         self._ledger = Ledger(self.metrics, log_to)
         self._assembly = self._expected(assemble(settings, self._clocks, self.tokens))
         self._reloading = Reloading(self._current, read, self._take, self.metrics, self.clock, seconds_between_looks)
-        self._own_admin_token = Secret(token_urlsafe(32), "made at start")
         self._gateway = Gateway(Guard(None), self._assembly.routes, self._ledger)
         reload = self._reloading.reload if self._reloading.is_possible else None
         self._serving = Serving(self._gateway, AdminServer(self._snapshot, self.metrics, reload=reload))
@@ -66,13 +64,13 @@ class App:
 
     @property
     def admin_token(self) -> Secret:
-        """What the admin listener asks for where more is at stake than health: the configured one, or our own."""
-        return self._settings.server.admin_token or self._own_admin_token
+        """What the admin listener asks for where more is at stake than health; a configured one will do as well."""
+        return self._serving.admin_token
 
     async def start(self) -> None:
         """Listen. Raises OSError if an address cannot be had."""
         server = self._settings.server
-        await self._serving.start(server, self.admin_token)
+        await self._serving.start(server)
         self._sweeper = asyncio.create_task(self._sweep())
         self._reloading.watch(server.watch)
 
@@ -149,7 +147,7 @@ class App:
         old, settings = self._assembly, current.settings
         self._assembly = new = self._expected(assemble(settings, self._clocks, self.tokens, current.trusts))
         self._gateway.routes = new.routes
-        self._serving.let_in(settings.server, self.admin_token)
+        self._serving.let_in(settings.server)
         # Requests that are under way hold connections of the old pools; those close as they are given back.
         old.retire()
         self.tokens.retain(new.credentials)

@@ -11,6 +11,7 @@ from proxy.admin.status import spoken
 from proxy.asking import Reply, ask
 from proxy.whereabouts import Whereabouts
 
+_STATUS_SECONDS = 5.0
 # A reload reads every secret again, and a command that prints one may take ten seconds.
 _RELOAD_SECONDS = 120.0
 
@@ -37,18 +38,21 @@ def chosen(running: Sequence[Whereabouts], config: Path | None, admin: str | Non
 
 def ask_status(proxy: Whereabouts) -> dict[str, Any]:
     """What /status says. Raises NotFound if the proxy does not answer."""
-    document: dict[str, Any] = json.loads(_answer(proxy, ask(proxy.admin, "GET", "/status", token=proxy.token)).body)
+    document: dict[str, Any] = json.loads(_asked(proxy, "GET", "/status", _STATUS_SECONDS).body)
     return document
 
 
 def ask_reload(proxy: Whereabouts) -> dict[str, Any]:
     """What /reload says, whether it succeeded or not. Raises NotFound if the proxy does not answer."""
-    reply = _answer(proxy, ask(proxy.admin, "POST", "/reload", token=proxy.token, seconds=_RELOAD_SECONDS))
-    document: dict[str, Any] = json.loads(reply.body)
+    document: dict[str, Any] = json.loads(_asked(proxy, "POST", "/reload", _RELOAD_SECONDS).body)
     return document
 
 
-def _answer(proxy: Whereabouts, reply: Reply | None) -> Reply:
+def _asked(proxy: Whereabouts, method: str, path: str, seconds: float) -> Reply:
+    try:
+        reply = ask(proxy.admin, method, path, token=proxy.token, seconds=seconds)
+    except ValueError:
+        raise NotFound("the admin listener's address is host:port or unix:/path") from None
     if reply is None:
         raise NotFound(f"the proxy at {proxy.admin} does not answer")
     if reply.status not in (200, 409):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from secrets import token_urlsafe
 
 from proxy.admin.server import AdminServer
 from proxy.config.models import ServerSettings
@@ -20,19 +21,23 @@ _CUT_OFF_SECONDS = 0.1
 
 
 class Serving:
-    """`address` and `admin_address` are known once it has started; the latter is None for no admin listener."""
+    """`address` and `admin_address` are known once it has started; the latter is None for no admin listener.
+
+    `admin_token` is good for as long as the process lives, whether or not another one is configured.
+    """
 
     def __init__(self, gateway: Gateway, admin: AdminServer) -> None:
         check_parser()
         self.address = ""
         self.admin_address: str | None = None
+        self.admin_token = Secret(token_urlsafe(32), "made at start")
         self.is_ending = False
         self._gateway = gateway
         self._admin = admin
         self._listener = Listener(gateway)
         self._port: int | None = None
 
-    async def start(self, server: ServerSettings, admin_token: Secret) -> None:
+    async def start(self, server: ServerSettings) -> None:
         """Listen. Raises OSError if an address cannot be had."""
         sock = bind(server.listen, server.socket_file)
         try:
@@ -41,17 +46,18 @@ class Serving:
             sock.close()
             raise
         self.address, self._port = bound_address(sock), bound_port(sock)
-        self.let_in(server, admin_token)
+        self.let_in(server)
         await self._listener.listen(sock, server.socket_file)
         if admin_sock is not None:
             self.admin_address = bound_address(admin_sock)
             await self._admin.start(admin_sock, server.socket_file)
 
-    def let_in(self, server: ServerSettings, admin_token: Secret) -> None:
+    def let_in(self, server: ServerSettings) -> None:
         """From now on serve callers and operators by these settings, at the addresses of before."""
         clients = [Client(name, client.token, frozenset(client.routes)) for name, client in server.clients.items()]
         self._gateway.guard = Guard(self._port, server.allowed_hosts, server.token, clients)
-        self._admin.allow(server.allowed_hosts, admin_token)
+        configured = () if server.admin_token is None else (server.admin_token,)
+        self._admin.allow(server.allowed_hosts, (self.admin_token, *configured))
 
     async def drain(self, seconds: float, delay: float) -> None:
         """Tell readiness, go on for `delay`, then accept no more and let what is under way end.

@@ -3,7 +3,7 @@
 Looking works everywhere alike. Events of the system do not: they are not sent for network file systems, for single
 files mounted into a container, or across the border of a virtual machine; they are tied to an inode, so that a
 replaced file or a swapped symlink goes unnoticed unless the right folder is watched as well; and that folder need not
-exist yet. A look at ten files costs some 20 microseconds.
+exist yet. A look at ten files, and the thread for it, cost some 0.2 ms.
 """
 
 from __future__ import annotations

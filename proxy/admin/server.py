@@ -71,18 +71,18 @@ class AdminServer:
         }
         if reload is not None:
             self._resources["/reload"] = _Resource(self._reloaded, methods=("POST",), needs_token=True)
-        self.allow((), None)
+        self.allow((), ())
         self._server: Connections | None = None
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
 
-    def allow(self, hosts: Iterable[str], token: Secret | None) -> None:
+    def allow(self, hosts: Iterable[str], tokens: Iterable[Secret]) -> None:
         """From now on answer these Host values, beside the listener's own address and the loopback names.
 
-        Without a token what needs one is refused.
+        What needs a token is for whoever has one of these.
         """
         self._allowed_hosts = tuple(hosts)
-        self._token = token
+        self._tokens = tuple(tokens)
 
     async def start(self, sock: socket.socket, socket_file: SocketFile = SocketFile()) -> None:  # noqa: B008 - frozen
         """Begin to accept on a bound socket; `socket_file` says who may connect if it is one."""
@@ -115,7 +115,7 @@ class AdminServer:
             return refusal(METHOD_NOT_ALLOWED, resource.methods)
         if not path.startswith("/"):
             return refusal(MALFORMED)
-        if resource.needs_token and not is_authorized(request.raw_headers, self._token):
+        if resource.needs_token and not is_authorized(request.raw_headers, self._tokens):
             return refusal(TOKEN_REQUIRED)
         return await resource.answer(_Asked(query, request.headers.get("Accept", "")))
 

@@ -82,7 +82,7 @@ async def admin_server(admin: Admin) -> AsyncIterator[AdminServer]:
     sock = socket.create_server(("127.0.0.1", 0))
     admin.port = sock.getsockname()[1]
     server = AdminServer(admin.status, admin.metrics, admin.reload)
-    server.allow(["proxy:9180"], Secret(TOKEN))
+    server.allow(["proxy:9180"], [Secret("CANARY-31f8-other-token"), Secret(TOKEN)])
     await server.start(sock)
     yield server
     await server.stop()
@@ -357,6 +357,6 @@ async def test_without_a_way_to_reload_there_is_no_such_path_and_without_a_token
 
 
 async def test_a_new_token_takes_the_place_of_the_old_one(admin_server: AdminServer, admin: Admin) -> None:
-    admin_server.allow((), Secret("CANARY-another-admin-token"))
+    admin_server.allow((), [Secret("CANARY-another-admin-token")])
     assert (await admin.ask("GET /status", BEARER)).status == 403
     assert (await admin.ask("GET /status", "authorization: bearer CANARY-another-admin-token")).status == 200

@@ -105,6 +105,24 @@ def test_several_proxies_are_told_apart_by_configuration_or_address(path: Path, 
         assert first.address in run("status", environ={**environ, "AUTHPROXY_CONFIG": str(path)}).stdout
 
 
+def test_a_configured_token_that_changes_leaves_the_commands_theirs(path: Path, environ: dict[str, str]) -> None:
+    (path.parent / "token").write_text("CANARY-admin-token-1")
+    path.write_text(config(more=", watch: false, admin_token: {file: token}"))
+    arguments, secrets = serving(path, environ)
+    with running(*arguments, environ=secrets, secrets=(SECRET, "CANARY-admin-token")) as proxy:
+        assert proxy.address
+        (path.parent / "token").write_text("CANARY-admin-token-2")
+        assert run("reload", environ=environ).returncode == 0
+        assert run("status", environ=environ).returncode == 0
+        assert ask_with_a_token(proxy, environ, "CANARY-admin-token-1") == 1
+        assert ask_with_a_token(proxy, environ, "CANARY-admin-token-2") == 0
+
+
+def test_an_address_that_is_none_is_told(environ: dict[str, str]) -> None:
+    done = run("status", environ={**environ, "AUTHPROXY_ADMIN": "off", "AUTHPROXY_ADMIN_TOKEN": "t"})
+    assert (done.returncode, done.stderr) == (1, "authproxy: the admin listener's address is host:port or unix:/path\n")
+
+
 def ask_with_a_token(proxy: Running, environ: dict[str, str], token: str) -> int:
     admin = {"AUTHPROXY_ADMIN": proxy.listening["admin"], "AUTHPROXY_ADMIN_TOKEN": token}
     return run("reload", environ={**environ, **admin}).returncode

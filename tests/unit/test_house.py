@@ -86,7 +86,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "proxy.demo": {*_APP, "proxy.app", "proxy.sandbox"},
     "proxy.operating": {"proxy.admin.status", "proxy.asking", "proxy.whereabouts"},
-    "proxy.terminal": {*_CORE, "proxy.config", "proxy.operating"},
+    "proxy.terminal": {*_CORE, "proxy.config", "proxy.operating", "proxy.whereabouts"},
     "proxy.commands": {
         *_APP,
         "proxy.app",

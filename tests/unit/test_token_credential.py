@@ -344,11 +344,11 @@ async def test_a_bad_secret_costs_five_logins_an_hour_however_many_ask() -> None
     assert b.vendor.calls == 5
 
 
-async def test_a_configuration_loaded_again_is_a_new_try() -> None:
+async def test_somebody_who_says_that_it_is_mended_gets_a_new_try() -> None:
     b = bench(failures=[LoginRefused("refused", status=401)])
     with pytest.raises(CredentialRejected):
         await b.value()
-    b.cache.credential("key", "acme", TokenPolicy(), b.vendor)
+    b.cache.forgive()
     assert await b.value() == "t2"
 
 
