@@ -96,7 +96,9 @@ def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: Tok
     login = DirectLogin(trust, settings.connect_timeout, clock)
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
-    pool = UpstreamPool(Dialer(origin, trust.context, settings.connect_timeout), waiting_seconds=settings.connect_timeout)
+    pool = UpstreamPool(
+        Dialer(origin, trust.context, settings.connect_timeout), waiting_seconds=settings.connect_timeout
+    )
     return Provider(
         settings.name,
         origin,

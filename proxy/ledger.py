@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 from proxy.errors import ProxyError, UpstreamError
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Route
@@ -16,19 +18,21 @@ class Ledger:
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self._metrics = metrics
         self._log = log
-        self._figures: dict[Route, RouteMetrics] = {}
+        # By the identity of its route, for as long as that lives: a reload makes new routes of the same names.
+        self._figures: dict[int, RouteMetrics] = {}
 
     def expect(self, route: Route) -> None:
         """Let the series of a route begin at 0."""
-        self._figures[route] = self._metrics.route(route.prefix, route.provider.name, route.methods)
+        self._figures[id(route)] = self._metrics.route(route.prefix, route.provider.name, route.methods)
+        weakref.finalize(route, self._figures.pop, id(route), None).atexit = False
 
     def began(self, route: Route) -> None:
-        self._figures[route].started()
+        self._figures[id(route)].started()
 
     def ended(self, passage: Passage, now: float) -> None:
         route, seconds = passage.route, now - passage.started
         if route is not None:
-            self._figures[route].finished(
+            self._figures[id(route)].finished(
                 passage.method,
                 passage.status,
                 seconds,

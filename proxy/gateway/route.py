@@ -38,7 +38,7 @@ class Provider:
         return type(self.scheme).heard is not AuthScheme.heard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Route:
     """`timeout` is in seconds, `max_body` in bytes (None: no limit where the body need not be held)."""
 
