@@ -2,6 +2,7 @@
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
 # make docs   the pages that follow from the code: docs/CONFIG.md, docs/providers/
+# make soak   the runs by which tokens are judged, in full length: five minutes
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
 # make bench-full        the same with all cases and enough rounds to trust; writes the README's table
 # make bench-contenders  fetches those to compare with that Debian does not have, into .bench/
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench bench-full bench-contenders format clean
+.PHONY: help demo test check docs soak bench bench-full bench-contenders format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -33,6 +34,9 @@ check: $(VENV)/.develops
 
 docs: $(VENV)/.develops
 	$(BIN)/python -m docs
+
+soak: $(VENV)/.develops
+	$(BIN)/python -m tests.soak
 
 bench: $(VENV)/.develops
 	$(BIN)/python -m bench
