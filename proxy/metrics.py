@@ -32,7 +32,7 @@ OTHER = "other"
 # Beside the codes of UpstreamError: the vendor broke off in the middle of an answer that was being relayed.
 ANSWER_BROKEN = "answer_broken"
 FETCH_OUTCOMES = ("ok", "refused", "unavailable", "malformed")
-RETRY_REASONS = ("dropped", "superseded", OTHER)
+RETRY_REASONS = ("dropped", "superseded", "skewed", OTHER)
 _FETCH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -65,7 +65,10 @@ class Metrics:
             "upstream_errors", "Requests that a vendor, or the way to it, failed.", "provider", "reason"
         )
         self._retries = counter(
-            "auth_retries", "Requests sent once more because the vendor refused the token.", "provider", "reason"
+            "auth_retries",
+            "Requests sent once more because the vendor refused the token, or the time in them.",
+            "provider",
+            "reason",
         )
         self._fetches = counter(
             "token_fetches", "Logins, refreshes and mintings of tokens that ended.", "provider", "outcome"

@@ -63,13 +63,15 @@ class OutboundRequest:
 class Injection:
     """What to add to one request. `generation` numbers the token in it; `use` is for the log.
 
-    A scheme that adds the same to many requests may return the same Injection for them.
+    `clock_version` is the vendor's clock's when it was made, None where no time is in it. A scheme that adds the same
+    to many requests may return the same Injection for them.
     """
 
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     generation: int | None = None
     use: CredentialUse = "none"
+    clock_version: int | None = None
 
     @cached_property
     def lines(self) -> bytes:

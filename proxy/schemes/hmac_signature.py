@@ -19,6 +19,7 @@ from pydantic import ConfigDict
 
 from proxy.duration import Seconds
 from proxy.schemes.base import (
+    AnswerHead,
     AuthScheme,
     Injection,
     OutboundRequest,
@@ -28,6 +29,7 @@ from proxy.schemes.base import (
     rendered_fields,
     unquoted_mask,
 )
+from proxy.schemes.dating import was_misdated
 from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
 from proxy.schemes.requirements import require_known_places
 from proxy.schemes.signing_scope import (
@@ -109,6 +111,7 @@ class HmacSignature(AuthScheme):
         self._names = self._used_names()
         self._signed_alone = [name.removeprefix("hmac.") for name in self._names if name.startswith("hmac.")]
         require_known_places("hmac", self._signed_alone, variables)
+        self._is_dated = bool(self._names & (MOMENT_PLACES - {"nonce"}))
         self._keyed = DerivedKey(self.key, self._started)
         self._moments = Moments()
         self._credential: Credential | None = None
@@ -135,8 +138,12 @@ class HmacSignature(AuthScheme):
         if self._credential is not None:
             token, _ = await take(self._credential)
             scope["token"], generation = token.value, token.generation
+        clock_version = self._provider.clock.version if self._is_dated else None
         query = self._sign(request, scope)
-        return Injection(rendered_fields(self.headers, scope), query, generation, "signed")
+        return Injection(rendered_fields(self.headers, scope), query, generation, "signed", clock_version)
+
+    def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
+        return was_misdated(self._provider, answer, injection)
 
     async def preview(self, request: OutboundRequest) -> Injection:
         scope = self._shown(request)

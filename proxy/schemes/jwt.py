@@ -8,7 +8,8 @@ from math import isinf
 from typing import Any, ClassVar
 
 from proxy.clock import Clock
-from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
+from proxy.schemes.base import AnswerHead, Injection, OutboundRequest, ProviderContext
+from proxy.schemes.dating import was_misdated
 from proxy.schemes.signed_claims import SignedClaims
 from proxy.schemes.token_bearing import TokenScheme
 from proxy.secret import Secret
@@ -28,7 +29,7 @@ class Jwt(SignedClaims, TokenScheme):
         self._signer = self.prepare_claims(self.variables)
 
     def obtain_credential(self, provider: ProviderContext) -> Credential:
-        self._clock = provider.clock
+        self._provider, self._clock = provider, provider.clock
         self._made_from = (self._signer.key_version, provider.clock.version)
         key = credential_key("jwt", self.key.reveal(), self.claims_identity(self._scope))
         return provider.tokens.credential(key, provider.name, provider.policy, login=self._mint)
@@ -39,6 +40,9 @@ class Jwt(SignedClaims, TokenScheme):
             self._made_from = made_from
             self._credential.discard()
         return await super().authorize(request)
+
+    def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
+        return was_misdated(self._provider, answer, injection)
 
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         return (("algorithm", self.algorithm), ("claims", json.dumps(self.claims_shown(self._scope))))

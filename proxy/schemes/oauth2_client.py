@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 from uuid import uuid4
 
 from proxy.schemes.base import OutboundRequest, ProviderContext
+from proxy.schemes.dating import dated
 from proxy.schemes.jws import Algorithm, Signer
 from proxy.schemes.requirements import require_known_places
 from proxy.schemes.token_bearing import RenewableTokenScheme
@@ -71,8 +72,11 @@ class OAuth2Scheme(RenewableTokenScheme):
         return (("token from", f"POST {self.token_url.partition('?')[0]}"),)
 
     async def _ask(self, provider: ProviderContext, grant_fields: Fields, response: TokenFields) -> Grant:
-        call = self._call(provider, grant_fields)
-        return await log_in(provider.login_client, call, response, provider.policy, provider.clock)
+        async def ask() -> Grant:
+            call = self._call(provider, grant_fields)
+            return await log_in(provider.login_client, call, response, provider.policy, provider.clock)
+
+        return await (ask() if self._signer is None else dated(provider, ask))
 
     def _call(self, provider: ProviderContext, grant_fields: Fields) -> LoginCall:
         """The request of RFC 6749 section 4.4.2 or 6, authenticated as section 2.3.1 or RFC 7523 section 2.2 say."""

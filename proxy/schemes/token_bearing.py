@@ -74,7 +74,7 @@ class TokenScheme(AuthScheme):
         scope: dict[str, Value] = {**self._scope, "token": token.value}
         fields, query = rendered_fields(self.headers, scope), rendered(self.query, scope)
         self._credential.lent(token.generation)
-        return Injection(fields, query, token.generation, use)
+        return Injection(fields, query, token.generation, use, self._vendor_clock.version)
 
     def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
         self._vendor_clock.heard(headers, seconds)

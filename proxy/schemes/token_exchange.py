@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 
 from proxy.duration import Lifetime
 from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
+from proxy.schemes.dating import dated
 from proxy.schemes.guest import is_guest_query
 from proxy.schemes.jws import Algorithm, Signer
 from proxy.schemes.requirements import require_known_places
@@ -27,6 +28,9 @@ from proxy.tokens.grant import TokenFields
 from proxy.tokens.login import log_in
 from proxy.tokens.login_request import LOGIN_PLACES, LoginRequest, login_scope
 from proxy.tokens.token import Grant
+
+# Those that have the time in them.
+DATED_PLACES = SIWE_PLACES | {"timestamp", "timestamp_ms", "assertion"}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -158,8 +162,11 @@ class TokenExchange(RenewableTokenScheme):
         return credential_key("token_exchange", *secrets, *parts)
 
     async def _log_in(self) -> Grant:
-        assert self.login is not None
-        return await self._ask(self.login, self.response, {})
+        login = self.login
+        assert login is not None
+        if not login.names & DATED_PLACES:
+            return await self._ask(login, self.response, {})
+        return await dated(self._provider, lambda: self._ask(login, self.response, {}))
 
     async def _refresh(self, token: Secret) -> Grant:
         assert self.refresh is not None

@@ -75,6 +75,10 @@ class TokenCache:
         for credential in self._credentials.values():
             credential.forgive()
 
+    def retried(self, provider: str, reason: str) -> None:
+        """A request or a login of this provider is worth one more attempt, for a reason that is not its token's."""
+        self._around.observer.retried(provider, reason)
+
     @property
     def credentials(self) -> Collection[Credential]:
         return self._credentials.values()

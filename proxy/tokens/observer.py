@@ -26,7 +26,7 @@ class Observer(Protocol):
         """A new token holds until then, in seconds since the epoch; inf is for ever."""
 
     def retried(self, provider: str, reason: str) -> None:
-        """A rejected token makes a replay worth while: `superseded` by a newer one, or just `dropped`."""
+        """A replay is worth while: the token was `superseded` by a newer one or `dropped`, or the time was `skewed`."""
 
 
 class SilentObserver:

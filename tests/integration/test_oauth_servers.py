@@ -117,8 +117,8 @@ async def test_a_certified_server_takes_odd_characters_in_id_and_secret(how: str
         assert [request["grant_type"] for request in on.asked] == ["client_credentials"]
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-async def test_a_certified_server_takes_a_signed_assertion_and_each_only_once(algorithm: str) -> None:
+@asynccontextmanager
+async def signed_assertions(algorithm: str, **more: Any) -> AsyncIterator[Here]:
     pem, public = key_pair(algorithm)
     client = {
         "client_secret": None,
@@ -132,11 +132,36 @@ async def test_a_certified_server_takes_a_signed_assertion_and_each_only_once(al
         "private_key_algorithm": algorithm,
         "key_id": "key-7",
     }
-    async with here(auth, client) as on:
+    async with here({**auth, **more.pop("auth", {})}, client, **more) as on:
+        yield on
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+async def test_a_certified_server_takes_a_signed_assertion_and_each_only_once(algorithm: str) -> None:
+    async with signed_assertions(algorithm) as on:
         for _ in range(3):
             assert (await on.ask()).status == 200
             await on.advance(LIFETIME + 1)
         assert [request["status"] for request in on.server.token_requests] == [200] * 3
+
+
+async def test_an_assertion_of_the_wrong_time_is_signed_again() -> None:
+    """Ours is an hour behind, so that the first assertion had expired; the refusal tells the time."""
+    async with signed_assertions("ES256") as on:
+        await on.server.tell("advance", 3600)
+        for _ in range(3):
+            assert (await on.ask()).status == 200
+        assert [request["status"] for request in on.server.token_requests] == [401, 200]
+        assert await on.proxy.metric("authproxy_auth_retries_total", provider="acme", reason="skewed") == 1
+
+
+async def test_a_dead_refresh_token_is_not_sent_again_because_the_clock_was_wrong() -> None:
+    """By so little that the assertion holds; but the answer teaches it."""
+    unknown = {"refresh_token": {"value": canary("an unknown refresh token")}}
+    async with signed_assertions("ES256", consent=True, auth=unknown) as on:
+        await on.server.tell("advance", 30)
+        assert (await on.ask()).status == 502
+        assert [request["error"] for request in on.server.token_requests] == ["invalid_grant"]
 
 
 @pytest.mark.parametrize(

@@ -103,11 +103,12 @@ ROOMS: dict[str, set[str]] = {
 _SCHEME = {*_CORE, "proxy.tokens", "proxy.schemes.base", "proxy.schemes.requirements"}
 # A scheme knows no other scheme, only parts that several are made of.
 _PARTS = {
+    "dating": set(),
     "derived_key": set(),
     "graphql": set(),
     "guest": {"graphql"},
     "jws": {"derived_key"},
-    "oauth2_client": {"jws", "token_bearing"},
+    "oauth2_client": {"dating", "jws", "token_bearing"},
     "signed_claims": {"derived_key", "jws"},
     "signing_scope": set(),
     "siwe": {"signing_scope"},
@@ -115,9 +116,9 @@ _PARTS = {
 }
 _SCHEMES = {
     "static": set(),
-    "jwt": {"signed_claims", "token_bearing"},
-    "hmac_signature": {"derived_key", "signing_scope", "token_bearing"},
-    "token_exchange": {"guest", "jws", "signed_claims", "siwe", "token_bearing"},
+    "jwt": {"dating", "signed_claims", "token_bearing"},
+    "hmac_signature": {"dating", "derived_key", "signing_scope", "token_bearing"},
+    "token_exchange": {"dating", "guest", "jws", "signed_claims", "siwe", "token_bearing"},
     "oauth2_client_credentials": {"oauth2_client"},
     "oauth2_refresh_token": {"oauth2_client"},
 }
