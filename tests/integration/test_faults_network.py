@@ -100,6 +100,21 @@ async def test_an_answer_that_is_cut_never_looks_whole_and_repeats_nothing(
         assert on.vendor.logins == 1
 
 
+@pytest.mark.parametrize("ending", ["close", "reset"])
+@pytest.mark.parametrize("missing", [1, 2, 5, 6, 300])
+async def test_a_chunked_answer_that_is_cut_never_looks_whole(missing: int, ending: Any) -> None:
+    """Its end is `0` and two line ends: one byte less, and it is no end."""
+    stream = "/io/v1/stream?pieces=3&size=400&pause=0"
+    async with wire() as on:
+        whole = await on.ask("POST", stream)
+        assert whole is not None and len(whole.content) == 1200
+        on.relay.befall(Fault(answer_bytes=on.relay.exchanges[-1].passed - missing, ending=ending), when=b"POST")
+        assert await on.ask("POST", stream) is None
+        again = await on.ask("POST", stream)
+        assert again is not None and again.content == whole.content
+        assert on.asked(stream.removeprefix("/io").encode()) == ["POST"] * 3
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("ending", ["close", "reset"])
 async def test_a_request_that_is_turned_away_on_a_kept_connection(method: str, ending: Any) -> None:
