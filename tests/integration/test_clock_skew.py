@@ -136,6 +136,13 @@ async def test_a_wrong_key_under_a_right_clock_is_the_vendors_word() -> None:
     assert len(vendor.api_requests) == 1
 
 
+async def test_a_sign_in_that_is_refused_under_a_right_clock_is_not_repeated() -> None:
+    vendor = Defactor()
+    async with behind(vendor, {"domain": "https://elsewhere.example.com"}) as proxy:
+        assert (await post(proxy, "/engage/v1/graphql", {"query": "mutation m { x }"})).status == 502
+    assert len(vendor.login_requests) == 1
+
+
 async def test_a_login_without_a_time_in_it_is_not_repeated() -> None:
     vendor = Iofinnet()
     async with behind(vendor, {"client_secret": {"value": canary("wrong secret")}}, clock=WrongClock(-7200)) as proxy:
