@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -35,6 +33,7 @@ from proxy.schemes.requirements import require_known_places
 from proxy.schemes.signing_scope import (
     BODY_PLACES,
     DIGEST_PLACES,
+    ENCODINGS,
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
@@ -56,12 +55,6 @@ from proxy.tokens.token import Grant
 Query = tuple[tuple[str, str], ...]
 
 LONGEST_SHOWN = 4096
-
-_ENCODINGS: dict[str, Callable[[bytes], str]] = {
-    "hex": bytes.hex,
-    "base64": lambda digest: b64encode(digest).decode(),
-    "base64url": lambda digest: urlsafe_b64encode(digest).decode(),
-}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -181,7 +174,7 @@ class HmacSignature(AuthScheme):
     def _digest(self, message: bytes) -> str:
         digest = self._keyed.current().copy()
         digest.update(message)
-        return _ENCODINGS[self.encoding](digest.digest())
+        return ENCODINGS[self.encoding](digest.digest())
 
     def _shown(self, request: OutboundRequest) -> dict[str, Value]:
         """A scope fit to be shown: no token, and a URL in which secrets are masked. One request has one scope."""

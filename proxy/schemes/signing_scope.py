@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
-from collections.abc import Iterable
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from urllib.parse import unquote
 from uuid import uuid4
@@ -19,6 +19,13 @@ MOMENT_PLACES = frozenset({"timestamp", "timestamp_ms", "timestamp_iso", "expire
 TARGET_PLACES = frozenset({"url", "target", "target_decoded", "query", "query_decoded"})
 BODY_PLACES = frozenset({"body"})
 DIGEST_PLACES = frozenset({"body_sha256", "body_sha256_base64", "body_sha512"})
+
+# How a signature is written.
+ENCODINGS: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": lambda digest: b64encode(digest).decode(),
+    "base64url": lambda digest: urlsafe_b64encode(digest).decode(),
+}
 
 # So far ahead of the clock a moment may be at the most, in milliseconds: equal requests that keep coming faster
 # than one a millisecond must not drift out of the vendor's window.
