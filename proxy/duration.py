@@ -32,6 +32,16 @@ def parse_lifetime(value: Any) -> float:
     return inf if value in ("none", inf) else parse_duration(value)
 
 
+def spoken(seconds: float) -> str:
+    """As a person says it, in the one or two largest units: 4h, 14m 59s."""
+    parts, rest = [], round(seconds)
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, int(_SECONDS[unit]))
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
 Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_JSON_SCHEMA)]
 Lifetime = Annotated[
     float, BeforeValidator(parse_lifetime), WithJsonSchema({"anyOf": [*_JSON_SCHEMA["anyOf"], {"const": "none"}]})

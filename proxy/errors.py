@@ -146,7 +146,7 @@ class CredentialUnavailable(CredentialError):
 
     status = 503
     code = "credential_unavailable"
-    title = "No credential can be obtained at the moment. The provider's login endpoint did not give one."
+    title = "No credential can be obtained at the moment. The login endpoint gave none; `authproxy test` says why."
     proxy_status = "destination_unavailable"
 
 
@@ -155,7 +155,7 @@ class CredentialRejected(CredentialError):
 
     status = 502
     code = "credential_rejected"
-    title = "The provider's login endpoint refused. Check the provider's secrets and its login in the configuration."
+    title = "The provider's login endpoint refused the configured secret; `authproxy test` says more."
     proxy_status = "http_upstream_error"
 
 
@@ -171,7 +171,7 @@ class UpstreamError(ProxyError):
 
 class UpstreamUnreachable(UpstreamError):
     code = "upstream_unreachable"
-    title = "No connection to the provider could be made."
+    title = "No connection to the provider could be made; `authproxy test` says why."
 
 
 class UpstreamNotFound(UpstreamError):

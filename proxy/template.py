@@ -175,6 +175,10 @@ class ComposedSecret(Secret):
         super().__init__("", "composed")
         self._template = template
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return self._template.parts
+
     def reveal(self) -> str:
         return self._template.render({})
 

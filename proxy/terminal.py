@@ -15,6 +15,9 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from proxy.config.find import find_config
+from proxy.config.load import section_keys
+from proxy.config.names import METHODS
+from proxy.config.presets import preset_names
 from proxy.config.problems import ConfigError
 from proxy.operating import NotFound, chosen
 from proxy.whereabouts import Whereabouts, folders, running
@@ -94,6 +97,33 @@ def run_loop(work: Coroutine[Any, Any, T]) -> T:
 
 def configuration_path(explicit: str | None) -> Path:
     return find_config(explicit, os.environ, Path.cwd())
+
+
+def provider_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: the providers of the configuration that is in use."""
+    return [name for name in _completable(context, "providers") if name.startswith(incomplete)]
+
+
+def route_prefixes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: the local paths."""
+    return [prefix for prefix in _completable(context, "routes") if prefix.startswith(incomplete)]
+
+
+def preset_completions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: the presets."""
+    return [name for name in preset_names() if name.startswith(incomplete)]
+
+
+def method_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: the methods that routes may allow."""
+    return [name for name in METHODS if name.startswith(incomplete.upper())]
+
+
+def _completable(context: click.Context, section: str) -> list[str]:
+    try:
+        return section_keys(configuration_path(context.params.get("config")), section)
+    except ConfigError:
+        return []
 
 
 def given(**options: str | None) -> dict[str, str]:

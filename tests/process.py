@@ -10,16 +10,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from click.testing import CliRunner
+
+from proxy.cli import cli
 from tests.canaries import leaks
 
 # Of this test run alone: a proxy that somebody runs beside it is none of its business.
 _RUNTIME_FOLDER = tempfile.TemporaryDirectory(prefix="authproxy-tests-")
+_NO_VARIABLES = dict.fromkeys(("AUTHPROXY_CONFIG", "AUTHPROXY_LISTEN", "AUTHPROXY_ADMIN", "XDG_CONFIG_HOME"))
 COMMAND = [sys.executable, "-m", "proxy"]
 
 
@@ -36,6 +40,16 @@ def run(
         cwd=cwd,
         check=False,
     )
+
+
+def invoked(
+    *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """As `run`, inside this process: a hundred times faster, where streams and signals are not what is tested."""
+    with chdir(cwd or Path.cwd()):
+        result = CliRunner().invoke(cli, arguments, env={**_NO_VARIABLES, **(environ or {})})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 @dataclass

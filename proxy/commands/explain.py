@@ -20,15 +20,15 @@ from proxy.explain.explanation import explanation, prepared
 from proxy.explain.reasons import refusal_detail
 from proxy.explain.routing import local_target, others
 from proxy.explain.written import as_json, as_lines
-from proxy.terminal import FAILED, config_option, configuration_path, exits
+from proxy.terminal import FAILED, config_option, configuration_path, exits, method_names, route_prefixes
 from proxy.tokens.cache import TokenCache
 from proxy.vendor_clock import VendorClocks
 
 
 @click.command()
 @config_option
-@click.argument("method")
-@click.argument("path")
+@click.argument("method", shell_complete=method_names)
+@click.argument("path", shell_complete=route_prefixes)
 @click.option("-H", "--header", "headers", multiple=True, metavar="'K: V'", help="A header that the app sends.")
 @click.option("-d", "--data", "body", default="", metavar="BODY", help="The body that the app sends; @FILE reads it.")
 @click.option(

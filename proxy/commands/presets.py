@@ -10,14 +10,14 @@ import click
 
 from proxy.config.presets import Preset, preset_named, preset_names, presets
 from proxy.config.problems import suggestion
-from proxy.terminal import exits
+from proxy.terminal import exits, preset_completions
 
 # What YAML reads as a text without quotes, and as no flow of its own.
 _PLAIN = re.compile(r"[A-Za-z][\w./:@-]*")
 
 
 @click.command(name="presets", short_help="List the vendors that need only secrets; with NAME, its keys.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=preset_completions)
 @exits
 def list_presets(name: str | None) -> None:
     """List the vendors that need nothing but their secrets; with NAME, the keys of one."""

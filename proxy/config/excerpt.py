@@ -20,7 +20,7 @@ import yaml
 
 from proxy.config.json_schema import json_schema
 from proxy.config.names import METHODS
-from proxy.config.presets import presets
+from proxy.config.presets import preset_names, presets
 from proxy.config.problems import NEAR, Problem
 from proxy.config.texts import is_showable
 from proxy.config.yaml12 import LOADER
@@ -170,7 +170,7 @@ def _cut(shown: str, at: int) -> tuple[str, int]:
 
 @cache
 def _closed_sets() -> dict[str, frozenset[str]]:
-    return {"preset": frozenset(presets()), "scheme": frozenset(SCHEMES), "methods": frozenset(METHODS)}
+    return {"preset": frozenset(preset_names()), "scheme": frozenset(SCHEMES), "methods": frozenset(METHODS)}
 
 
 @cache

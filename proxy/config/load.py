@@ -51,6 +51,13 @@ def load(
     return _Reading(document, sources, report, running).settings(path, environ, overrides or {})
 
 
+def section_keys(path: Path, section: str) -> list[str]:
+    """What is declared in a section, whatever else is wrong with the file. Raises ConfigError if it cannot be read."""
+    root = compose(read_text(path), Report(str(path)))
+    node = root.entries.get(section) if isinstance(root, MapNode) else None
+    return list(node.entries) if isinstance(node, MapNode) else []
+
+
 class _Reading:
     """The sections one by one, into one report."""
 

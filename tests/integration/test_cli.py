@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from proxy.cli import cli
 from proxy.config.presets import preset_names
-from tests.process import run, running
+from tests.process import invoked, run, running
 from tests.raw_upstream import RawUpstream
 from tests.wrong_configs import CANARY, WRONG_CONFIGS, WrongConfig
 from tests.wrong_configs import ENVIRON as CONFIG_ENVIRON
@@ -260,7 +260,7 @@ def test_explain_says_why_something_is_removed(tmp_path: Path) -> None:
     sent = ["Authorization: a", "Host: b", "Connection: close, X-Hop", "X-Hop: c", "X-AuthProxy-Token: d", "X-Debug: e",
             "X-Forwarded-For: f", "X-Kept: g"]  # fmt: skip
     fields = [word for field in sent for word in ("-H", field)]
-    done = run("explain", "-c", path, "GET", "/acme/x?a=1&Debug=2&debug=3", *fields, environ=ENVIRON)
+    done = invoked("explain", "-c", path, "GET", "/acme/x?a=1&Debug=2&debug=3", *fields, environ=ENVIRON)
     assert named(done, "removed") == [
         "Authorization: the credential sets it",
         "Host: made anew for the vendor",
@@ -277,7 +277,7 @@ def test_explain_says_why_something_is_removed(tmp_path: Path) -> None:
 
 def test_explain_shows_what_the_route_adds_and_masks_what_is_a_secret(tmp_path: Path) -> None:
     text = config().replace("methods:", "query: {k: '${ACME}', p: a b}, headers: {X-K: '${ACME}', X-P: c}, methods:")
-    done = run("explain", "-c", write(tmp_path, text), "GET", "/acme/x?q=1", environ=ENVIRON)
+    done = invoked("explain", "-c", write(tmp_path, text), "GET", "/acme/x?q=1", environ=ENVIRON)
     assert named(done, "request") == ["GET http://127.0.0.1:1/x?q=1&k=***&p=a%20b"]
     assert [line.split("   ")[0] for line in named(done, "added")] == [
         "X-K: ***", "X-P: c", "Authorization: Bearer ***", "?k=***", "?p=a b",
@@ -288,7 +288,7 @@ def test_explain_shows_what_the_route_adds_and_masks_what_is_a_secret(tmp_path: 
 def test_explain_signs_what_it_shows_when_the_route_adds_a_secret(tmp_path: Path) -> None:
     auth = 'scheme: hmac_signature, key: {env: ACME}, message: "{{url}}{{nonce}}", headers: {S: "{{signature}}", N: "{{nonce}}"}'
     text = config().replace('scheme: static, headers: {Authorization: "Bearer ${ACME}"}', auth)
-    done = run(
+    done = invoked(
         "explain",
         "-c",
         write(tmp_path, text.replace("methods:", "query: {k: '${ACME}'}, methods:")),
@@ -303,11 +303,11 @@ def test_explain_signs_what_it_shows_when_the_route_adds_a_secret(tmp_path: Path
 
 def test_explain_speaks_json(tmp_path: Path) -> None:
     arguments = ["explain", "-c", write(tmp_path, config()), "--format", "json", "GET"]
-    told = json.loads(run(*arguments, "/acme/x", "--compare", "Authorization: mine", environ=ENVIRON).stdout)
+    told = json.loads(invoked(*arguments, "/acme/x", "--compare", "Authorization: mine", environ=ENVIRON).stdout)
     assert (told["route"], told["provider"], told["url"]) == ("/acme", "acme", "http://127.0.0.1:1/x")
     assert {"name": "Authorization", "value": "Bearer ***", "by": "credential"} in told["headers"]
     assert told["comparison"]["fits"] == "mistakes"
-    done = run(*arguments, "/none", environ=ENVIRON)
+    done = invoked(*arguments, "/none", environ=ENVIRON)
     assert (done.returncode, json.loads(done.stdout)["refused"]["code"]) == (1, "no_route")
 
 
@@ -333,7 +333,7 @@ def test_explain_says_how_a_request_would_be_refused_and_what_was_nearly_meant(
     method: str, path: str, words: str, tmp_path: Path
 ) -> None:
     text = config().replace("methods:", "deny_query: [secret], methods:")
-    done = run("explain", "-c", write(tmp_path, text), method, path, environ=ENVIRON)
+    done = invoked("explain", "-c", write(tmp_path, text), method, path, environ=ENVIRON)
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
 
@@ -341,10 +341,10 @@ def test_explain_says_how_a_request_would_be_refused_and_what_was_nearly_meant(
 def test_explain_takes_a_whole_url_and_tells_of_other_routes_that_fit(tmp_path: Path) -> None:
     path = write(tmp_path, config("https://api.acme.test/v2") + "  /acme/deep: acme\n")
     for asked in ("http://localhost:8080/acme/deep/x?a=1", "/acme/deep/x?a=1"):
-        done = run("explain", "-c", path, "GET", asked, environ=ENVIRON)
+        done = invoked("explain", "-c", path, "GET", asked, environ=ENVIRON)
         assert named(done, "request") == ["GET https://api.acme.test/v2/x?a=1"]
         assert named(done, "not taken") == ["/acme: fits too, but the longest prefix wins"]
-    done = run("explain", "-c", path, "GET", "https://api.acme.test/v2/x?a=1", environ=ENVIRON)
+    done = invoked("explain", "-c", path, "GET", "https://api.acme.test/v2/x?a=1", environ=ENVIRON)
     assert named(done, "route") == ["/acme: the path begins with /acme/"]
 
 
@@ -353,7 +353,7 @@ def test_explain_compares_and_says_which_mistake_fits(tmp_path: Path) -> None:
     path = write(tmp_path, config().replace('scheme: static, headers: {Authorization: "Bearer ${ACME}"}', auth))
     signature = hmac.new(SECRET.encode(), b"http://127.0.0.1:1/x?b=1&a=2", "sha256").hexdigest()
     arguments = ["explain", "-c", path, "GET", "/acme/x?a=2&b=1", "--compare", f"X-Sign: {signature}"]
-    done = run(*arguments, environ=ENVIRON)
+    done = invoked(*arguments, environ=ENVIRON)
     assert named(done, "compared")[0] == "it fits if the query parameters are in the order b, a"
     assert SECRET not in done.stdout
 

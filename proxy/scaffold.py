@@ -1,0 +1,116 @@
+"""A first configuration for presets: complete but for the secrets, which it never asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from proxy.config.presets import Parameter, Preset
+
+Source = Literal["env", "file"]
+
+_ABOUT_BASE_URL = "where the API is; your own, since every customer has another"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A provider to write down, under the name that it is to have."""
+
+    name: str
+    preset: Preset
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """Something that only the user knows: an environment variable, or a secret file, to be filled in."""
+
+    kind: Source
+    name: str
+    about: str
+
+
+def blanks(wanted: Sequence[Wanted], source: Source) -> list[Blank]:
+    """All that is left to fill in, in the order of the file."""
+    return [blank for one in wanted for _, blank in _filled_in(one, source)]
+
+
+def written(wanted: Sequence[Wanted], source: Source) -> str:
+    """The configuration file's text. It passes `check` as soon as the blanks are filled in."""
+    lines = [
+        "# A configuration of authproxy. `authproxy check` tells what is missing, `authproxy test` tries each login.",
+        "# A secret is {env: NAME}, {file: PATH} or {exec: [COMMAND, ...]}; none is ever written here as it is.",
+        "",
+        "server:",
+        "  listen: 127.0.0.1:8080   # where your app calls; port 0 picks a free one",
+        "  admin: 127.0.0.1:9180    # /metrics, /readyz and the status page; `off` for none",
+        "",
+        "providers:",
+    ]
+    for one in wanted:
+        lines += _provider(one, source)
+    lines.append("routes:")
+    for one in wanted:
+        lines.append(f"  /{one.name}: {one.name}")
+    return "\n".join([*lines, ""])
+
+
+def _provider(one: Wanted, source: Source) -> Iterator[str]:
+    preset = one.preset
+    yield f"  # {preset.title}. {_one_line(preset.about)}"
+    yield f"  # {preset.source}"
+    yield f"  {one.name}:"
+    yield f"    preset: {preset.name}"
+    filled_in = dict(_filled_in(one, source))
+    for key, blank in filled_in.items():
+        yield f"    {key}: {_reference(blank, is_secret=_is_secret(preset, key))}{_comment(blank.about)}"
+    if "base_url" not in filled_in:
+        yield f"    # base_url: {preset.provider['base_url']}"
+    for key, parameter in preset.parameters.items():
+        if key not in filled_in:
+            default = "..." if parameter.default is None else json.dumps(parameter.default)
+            yield f"    # {key}: {default}{_comment(parameter.about)}"
+    yield ""
+
+
+def _filled_in(one: Wanted, source: Source) -> Iterator[tuple[str, Blank]]:
+    """The keys that have no value of their own, each with where its value is to come from."""
+    if "base_url" not in one.preset.provider:
+        yield "base_url", Blank("env", _variable(one.name, "base_url"), _ABOUT_BASE_URL)
+    either = one.preset.require_one_of[:1]
+    for key, parameter in one.preset.parameters.items():
+        if (parameter.required and parameter.default is None) or key in either:
+            yield key, _blank(one.name, key, parameter, source)
+
+
+def _blank(name: str, key: str, parameter: Parameter, source: Source) -> Blank:
+    if parameter.kind == "secret" and source == "file":
+        return Blank("file", str(PurePath("secrets", f"{name}-{key.replace('_', '-')}")), parameter.about)
+    return Blank("env", _variable(name, key), parameter.about)
+
+
+def _reference(blank: Blank, *, is_secret: bool) -> str:
+    if blank.kind == "file":
+        return f"{{file: {blank.name}}}"
+    return f"{{env: {blank.name}}}" if is_secret else f'"${{{blank.name}}}"'
+
+
+def _is_secret(preset: Preset, key: str) -> bool:
+    return key in preset.parameters and preset.parameters[key].kind in ("secret", "identifier")
+
+
+def _variable(name: str, key: str) -> str:
+    """`io` and `client_id` are IO_CLIENT_ID; a name that begins with a digit gets a letter before it."""
+    words = re.sub(r"[^A-Z0-9]+", "_", f"{name}_{key}".upper()).strip("_")
+    return f"P{words}" if words[0].isdecimal() else words
+
+
+def _comment(about: str) -> str:
+    return f"   # {_one_line(about)}" if about else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""Obtaining each credential for real, and saying what stands in the way."""
