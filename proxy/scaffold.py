@@ -26,9 +26,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """Something that only the user knows: an environment variable, or a secret file, to be filled in."""
+    """Something that only the user knows: a variable, a secret file, or a line of the configuration itself."""
 
-    kind: Source
+    kind: Literal["env", "file", "line"]
     name: str
     about: str
 
@@ -89,10 +89,15 @@ def _filled_in(one: Wanted, source: Source) -> Iterator[tuple[str, Blank]]:
 def _blank(name: str, key: str, parameter: Parameter, source: Source) -> Blank:
     if parameter.kind == "secret" and source == "file":
         return Blank("file", str(PurePath("secrets", f"{name}-{key.replace('_', '-')}")), parameter.about)
+    if parameter.kind not in ("secret", "identifier", "text", "name"):
+        # What comes from a variable is a text; a number has to stand in the file.
+        return Blank("line", f"{name}.{key}", parameter.about)
     return Blank("env", _variable(name, key), parameter.about)
 
 
 def _reference(blank: Blank, *, is_secret: bool) -> str:
+    if blank.kind == "line":
+        return ""
     if blank.kind == "file":
         return f"{{file: {blank.name}}}"
     return f"{{env: {blank.name}}}" if is_secret else f'"${{{blank.name}}}"'

@@ -98,6 +98,11 @@ def instructions(output: str, wanted: list[Wanted], left: list[Blank]) -> Iterat
             where = shlex.quote(str(folder / blank.name))
             yield f"  (umask 077; cat > {where}){'':{width - len(blank.name)}}  # {blank.about or 'then Ctrl-D'}"
         yield ""
+    if in_file := [blank for blank in left if blank.kind == "line"]:
+        yield f"Write into {output}:"
+        for blank in in_file:
+            yield f"  {blank.name}" + (f"  # {blank.about}" if blank.about else "")
+        yield ""
     if variables:
         yield "Fill in, in the shell that is to run authproxy:"
         width = max(len(blank.name) for blank in variables)

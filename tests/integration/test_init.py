@@ -7,35 +7,50 @@ import shlex
 import subprocess
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from proxy.cli import cli
-from proxy.config.presets import presets
+from proxy.config.presets import preset_named, preset_names
 from tests.process import invoked
 
-PEM = (
-    rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    .decode()
-)
+
+def pem(key: Any) -> str:
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return str(key.private_bytes(*form).decode())
+
+
 # What a secret may have to look like: a password, an Ethereum key, a key pair, something in base64.
-SECRETS = ("CANARY-init-0123456789-0123456789-01", "0x" + "11" * 32, PEM, b64encode(b"k" * 32).decode())
+SECRETS = (
+    "CANARY-init-0123456789-0123456789-01",
+    "0x" + "11" * 32,
+    pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)),
+    pem(ec.generate_private_key(ec.SECP256R1())),
+    pem(ed25519.Ed25519PrivateKey.generate()),
+    b64encode(b"k" * 32).decode(),
+    "ab" * 32,
+)
 
 
-def fill_in(name: str, secret: str) -> str:
-    return f"https://{name.lower().replace('_', '-')}.example" if name.endswith(("_URL", "_URI", "_DOMAIN")) else secret
+def fill_in(preset: str, variable: str, secret: str) -> str:
+    """A value that the variable may have; only secrets have forms of their own."""
+    keys = preset_named(preset).parameters
+    [key] = [key for key in (*keys, "base_url") if variable == f"{preset}_{key}".replace("-", "_").upper()]
+    if key in keys and keys[key].kind == "secret":
+        return secret
+    return f"https://{preset}.example" if key in ("base_url", "uri") else f"{preset}.example"
 
 
 def exports(output: str) -> list[str]:
     return re.findall(r"^  export (\w+)=", output, re.MULTILINE)
 
 
-@pytest.mark.parametrize("preset", list(presets()))
+@pytest.mark.parametrize("preset", preset_names())
 @pytest.mark.parametrize("source", ["env", "file"])
 def test_every_presets_file_passes_check_once_its_secrets_are_there(
     preset: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -49,9 +64,12 @@ def test_every_presets_file_passes_check_once_its_secrets_are_there(
     assert empty.exit_code == 78
     variables = exports(done.output)
     files = re.findall(r"cat > (\S+)\)", done.output)
-    assert variables or files
-    assert len(empty.stderr.split("is not set")) + len(empty.stderr.split("cannot be read")) - 2 == len(
-        variables + files
+    in_file = re.findall(r"^    (\w+):    # ", Path("authproxy.yaml").read_text(), re.MULTILINE)
+    told = [empty.stderr.count(words) for words in ("is not set", "cannot be read", "is empty; expected")]
+    assert told == [len(variables), len(files), len(in_file)]
+    assert any(told)
+    Path("authproxy.yaml").write_text(
+        re.sub(r"(?m)^(    \w+:)(    # )", r"\1 4711\2", Path("authproxy.yaml").read_text())
     )
     found = []
     for secret in SECRETS:
@@ -59,7 +77,7 @@ def test_every_presets_file_passes_check_once_its_secrets_are_there(
             Path(name).parent.mkdir(exist_ok=True)
             Path(name).write_text(secret)
             Path(name).chmod(0o600)
-        done = runner.invoke(cli, ["check"], env={name: fill_in(name, secret) for name in variables})
+        done = runner.invoke(cli, ["check"], env={name: fill_in(preset, name, secret) for name in variables})
         found.append((done.exit_code, done.stderr))
     assert (0, "") in found, found
 
