@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from pydantic_core import core_schema
 
@@ -20,6 +20,9 @@ class Secret:
     """A text that must not be seen. `where` names its source ("env:NAME"), never its value."""
 
     __slots__ = ("_text", "where")
+
+    # Whether reveal() may give another text one day.
+    may_change: ClassVar[bool] = False
 
     def __init__(self, text: str, where: str = "value") -> None:
         self._text = text
@@ -66,6 +69,8 @@ class FileSecret(Secret):
     """A secret in a file, read again when the file changes, so that a rotated mount needs no restart."""
 
     __slots__ = ("_path", "_seen")
+
+    may_change = True
 
     def __init__(self, path: Path) -> None:
         super().__init__("", f"file:{path.name}")

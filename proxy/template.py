@@ -51,6 +51,11 @@ class Template:
         """Which places are to be filled in."""
         return frozenset(str(part) for part in self.parts if isinstance(part, Place))
 
+    @property
+    def may_change(self) -> bool:
+        """Whether one of its secrets may be another one tomorrow."""
+        return any(isinstance(part, Secret) and part.may_change for part in self.parts)
+
     def render(self, scope: Scope) -> str:
         """The text with every place filled in. Raises KeyError for a name that the scope lacks."""
         return "".join(self._texts(scope))

@@ -12,6 +12,7 @@ import socket
 import struct
 from asyncio import Transport
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import RawRequestMessage
@@ -22,7 +23,7 @@ from proxy.gateway.headers import SpecialFields, special_fields
 from proxy.gateway.peer import has_hung_up
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
-from proxy.wire.heads import request_heads
+from proxy.wire.heads import HeadMemory, request_heads
 from proxy.wire.incoming import Incoming
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
@@ -46,23 +47,39 @@ class CallerGone(ConnectionError):
     """The caller hung up."""
 
 
+class CallerHead:
+    """A request's head. The same object may be a later request's too, if that was the same to the byte.
+
+    `decision` is the gateway's, what it made of this head the last time.
+    """
+
+    __slots__ = ("decision", "fields", "message")
+
+    def __init__(self, message: RawRequestMessage) -> None:
+        self.message = message
+        self.fields = special_fields(message.raw_headers)
+        self.decision: Any = None
+
+
 class CallerConnection(RequestHandler):
-    """`message`, `fields` and `body` are the current request's; `body` is None where none is announced.
+    """`head`, `message`, `fields` and `body` are the current request's; `body` is None where none is announced.
 
     `handle` answers it and says whether the connection may be kept; `refuse` gives the answer to what is none.
     """
 
     __slots__ = (
         "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_refuse", "body", "deadline", "fields",
-        "is_busy", "message",
+        "head", "is_busy", "message",
     )  # fmt: skip
 
+    head: CallerHead
     message: RawRequestMessage
     fields: SpecialFields
 
     def __init__(
         self,
         server: Server,
+        memory: HeadMemory[CallerHead],
         handle: Callable[[CallerConnection], Awaitable[bool]],
         refuse: Callable[[ProxyError], bytes],
         loop: asyncio.AbstractEventLoop,
@@ -75,7 +92,9 @@ class CallerConnection(RequestHandler):
         )
         self._handle = handle
         self._refuse = refuse
-        self._heads = request_heads(loop, max_line=MAX_TARGET, max_field=_MAX_FIELD, max_fields=_MAX_FIELDS)
+        self._heads = request_heads(
+            loop, CallerHead, memory, max_line=MAX_TARGET, max_field=_MAX_FIELD, max_fields=_MAX_FIELDS
+        )
         self._ahead = b""
         self._is_ahead_paused = False
         self._has_ended = False
@@ -210,14 +229,15 @@ class CallerConnection(RequestHandler):
 
     def _read_head(self, data: bytes) -> None:
         try:
-            message, behind = self._heads.read(data)
+            head, behind = self._heads.read(data)
         except HttpProcessingError as error:
             self._turn_away(parse_error(error))
             return
-        if message is None:
+        if head is None:
             return
-        self.message = message
-        self.fields = fields = special_fields(message.raw_headers)
+        self.head = head
+        self.message = message = head.message
+        self.fields = fields = head.fields
         if message.upgrade:
             self._heads.forget_upgrade()
         if message.chunked:

@@ -5,32 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 
-from proxy.errors import (
-    CallerError,
-    MalformedRequest,
-    MethodNotAllowed,
-    NoRoute,
-    ProxyError,
-    UnknownExpectation,
-)
+from proxy.errors import CallerError, ProxyError
 from proxy.gateway.body import HELD_LIMIT, caller_body
 from proxy.gateway.caller import CallerConnection, CallerGone
-from proxy.gateway.cors import answer_headers, is_preflight, preflight_answer
+from proxy.gateway.cors import answer_headers, preflight_answer
+from proxy.gateway.decision import Decision, decide
 from proxy.gateway.forward import forward
-from proxy.gateway.guard import Client, Guard, check_client, check_page
-from proxy.gateway.headers import check_framing, field_value
+from proxy.gateway.guard import Client, Guard, check_client
 from proxy.gateway.passage import Passage, Witness
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import relay
-from proxy.gateway.route import RouteTable
-from proxy.gateway.target import check_target
+from proxy.gateway.route import Route, RouteTable
 
 _log = logging.getLogger("authproxy.gateway")
-
-_REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
-_VERSIONS = frozenset({(1, 0), (1, 1)})
 
 
 class Gateway:
@@ -88,56 +78,51 @@ class Gateway:
                 await asyncio.wait_for(self._quiet.wait(), seconds)
 
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
-        message, fields = caller.message, caller.fields
-        target = message.path
-        client = self._check_request(caller)
-        passage.client = None if client is None else client.name
-        route = self.routes.find(target)
-        check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
-        check_client(client, None if route is None else route.prefix)
-        if route is None:
-            check_page(fields, frozenset())
-            raise NoRoute
-        passage.route = route
-        self._witness.began(route)
-        origin = check_page(fields, route.allowed_origins)
-        if origin is not None and is_preflight(message.method, fields):
-            keep_alive = self._keeps_alive(caller)
-            caller.write(preflight_answer(fields, origin, keep_alive=keep_alive))
-            passage.status = 204
-            await caller.drained()
-            return keep_alive
-        route.check(message.method, target, message.raw_headers)
+        head = caller.head
+        client = self.guard.check_caller(head.message.method, head.fields)
+        if client is not None:
+            passage.client = client.name
+        decision: Decision | None = head.decision
+        if decision is not None and decision.routes is self.routes:
+            self._found(client, passage, decision.route)
+        else:
+            decision = decide(head, self.routes, partial(self._found, client, passage))
+            if decision.route.is_constant:
+                head.decision = decision
+        if decision.is_preflight:
+            return await self._answer_preflight(caller, decision, passage)
+        route = decision.route
         limit = route.max_body
         if limit is None and route.provider.scheme.needs_body:
             limit = HELD_LIMIT
         passage.body = caller_body(caller, limit)
 
-        answer = await forward(route, caller, passage)
+        answer = await forward(decision, caller, passage)
 
         passage.answered = monotonic()
         passage.status = answer.status
         keep_alive = self._keeps_alive(caller)
+        extra = () if decision.origin is None else answer_headers(decision.origin)
         try:
-            passage.response_bytes = await relay(answer, caller, keep_alive=keep_alive, extra=answer_headers(origin))
+            passage.response_bytes = await relay(answer, caller, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise
         return keep_alive
 
-    def _check_request(self, caller: CallerConnection) -> Client | None:
-        """Who calls, and what can be said of a request before its route is known. Raises a CallerError."""
-        message, fields = caller.message, caller.fields
-        client = self.guard.check_caller(message.method, fields)
-        if message.version not in _VERSIONS:
-            raise MalformedRequest
-        if message.method in _REFUSED_METHODS:
-            raise MethodNotAllowed
-        check_framing(fields, message.version)
-        expectation = field_value(fields, b"expect")
-        if expectation is not None and expectation.lower() != b"100-continue":
-            raise UnknownExpectation
-        return client
+    def _found(self, client: Client | None, passage: Passage, route: Route | None) -> None:
+        check_client(client, None if route is None else route.prefix)
+        if route is not None:
+            passage.route = route
+            self._witness.began(route)
+
+    async def _answer_preflight(self, caller: CallerConnection, decision: Decision, passage: Passage) -> bool:
+        assert decision.origin is not None
+        keep_alive = self._keeps_alive(caller)
+        caller.write(preflight_answer(caller.fields, decision.origin, keep_alive=keep_alive))
+        passage.status = 204
+        await caller.drained()
+        return keep_alive
 
     def _keeps_alive(self, caller: CallerConnection) -> bool:
         return caller.may_stay and not self.is_draining

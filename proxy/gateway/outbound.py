@@ -6,6 +6,8 @@ uses the same two, so what it prints is what would be sent.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.gateway.headers import RawHeaders, passing
 from proxy.gateway.route import Route
 from proxy.gateway.target import provider_target
@@ -30,15 +32,27 @@ def outbound_request(
 
 def request_head(route: Route, request: OutboundRequest, injection: Injection, framing: RawHeaders) -> bytes:
     """Request line and header section, with the empty line behind it."""
-    target = add_parameters(request.target, injection.query) if injection.query else request.target
-    lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {route.provider.origin.authority}\r\n".encode("ascii")]
+    if injection.query:
+        request = replace(request, target=add_parameters(request.target, injection.query))
+    return completed(opening(route, request), injection, framing)
+
+
+def opening(route: Route, request: OutboundRequest) -> bytes:
+    """The request line, and the fields that go with every request that is asked like this."""
+    lines = [
+        f"{request.method} {request.target} HTTP/1.1\r\nHost: {route.provider.origin.authority}\r\n".encode("ascii")
+    ]
     for name, value in request.headers:
         lines += (name, b": ", value, b"\r\n")
-    lines.append(injection.lines)
-    for name, value in framing:
-        lines += (name, b": ", value, b"\r\n")
-    lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def completed(begun: bytes, injection: Injection, framing: RawHeaders) -> bytes:
+    """An opening, with the fields of this one request behind it."""
+    if not framing:
+        return b"%b%b\r\n" % (begun, injection.lines)
+    ((name, value),) = framing
+    return b"%b%b%b: %b\r\n\r\n" % (begun, injection.lines, name, value)
 
 
 def header_fields(headers: tuple[tuple[str, str], ...]) -> RawHeaders:

@@ -22,14 +22,17 @@ async def relay(answer: Answer, caller: CallerConnection, *, keep_alive: bool, e
     Raises CallerGone, or the UpstreamError with which the body broke off: before a byte was written, or after
     the caller's connection was aborted. `extra` are headers of our own.
     """
-    message = caller.message
-    has_body = message.method != "HEAD" and answer.status not in _BODYLESS
-    fields = passing(answer.headers, RELAYED)
-    is_chunked = has_body and not answer.has_length and message.version == (1, 1)
+    message, head = caller.message, answer.head
+    has_body = message.method != "HEAD" and head.status not in _BODYLESS
+    lines = head.lines
+    if lines is None:
+        lines = head.lines = head_lines(head.status, passing(head.headers, RELAYED))
+    is_chunked = has_body and head.length is None and message.version == (1, 1)
     first = answer.read_nowait() if has_body else b""
-    head = answer_head(answer.status, (*fields, *extra) if extra else fields, is_chunked, keep_alive)
     ends_here = not has_body or answer.is_read
-    caller.write(head + (_framed(first, last=ends_here) if is_chunked else first))
+    if extra or is_chunked or not keep_alive:
+        lines += more_lines(extra, is_chunked=is_chunked, keep_alive=keep_alive)
+    caller.write(b"%b\r\n%b" % (lines, _framed(first, last=ends_here) if is_chunked else first))
     try:
         if ends_here:
             answer.finish(caller.loop.time())
@@ -54,14 +57,21 @@ async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) ->
     return written
 
 
-def answer_head(status: int, fields: RawHeaders, is_chunked: bool, keep_alive: bool) -> bytes:
+def head_lines(status: int, fields: RawHeaders) -> bytes:
     """Status line and header section; the reason phrase is ours, for a vendor's could be anything."""
     lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     for name, value in fields:
         lines += (name, b": ", value, b"\r\n")
+    return b"".join(lines)
+
+
+def more_lines(extra: RawHeaders, *, is_chunked: bool, keep_alive: bool) -> bytes:
+    """What we have to say ourselves."""
+    lines = [b"%b: %b\r\n" % field for field in extra]
     if is_chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    lines.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
+    if not keep_alive:
+        lines.append(b"Connection: close\r\n")
     return b"".join(lines)
 
 

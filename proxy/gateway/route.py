@@ -81,6 +81,11 @@ class Route:
             **rest,  # type: ignore[arg-type]
         )
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether the route adds nothing to requests that may be another thing tomorrow, such as a secret in a file."""
+        return not self.headers and not self.query
+
     def check(self, method: str, target: str, headers: RawHeaders) -> None:
         """Raise MethodNotAllowed or DeniedByRoute."""
         if self.methods is not None and method not in self.methods:

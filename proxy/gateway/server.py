@@ -11,9 +11,10 @@ from typing import Any
 from aiohttp import http_parser
 from aiohttp.web import RequestHandler, Server
 
-from proxy.gateway.caller import CallerConnection
+from proxy.gateway.caller import CallerConnection, CallerHead
 from proxy.gateway.gateway import Gateway
 from proxy.listening import SocketFile, is_admitted
+from proxy.wire.heads import HeadMemory
 
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1
@@ -33,6 +34,7 @@ class Listener(Server):
         # The handler is the connection's own; this one is never called.
         super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
         self._gateway = gateway
+        self._memory: HeadMemory[CallerHead] = HeadMemory()
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
         self._socket_file = SocketFile()
@@ -40,7 +42,9 @@ class Listener(Server):
         self._queued: list[socket.socket] = []
 
     def __call__(self) -> CallerConnection:
-        return CallerConnection(self, self._gateway.handle, self._gateway.refuse_unread, asyncio.get_running_loop())
+        return CallerConnection(
+            self, self._memory, self._gateway.handle, self._gateway.refuse_unread, asyncio.get_running_loop()
+        )
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)

@@ -181,6 +181,12 @@ class AuthScheme(ABC):
         return None
 
     @property
+    def _may_change(self) -> bool:
+        """Whether headers and query hold a secret that is read again when its file changes."""
+        templates = (*self.variables.values(), *self.headers.values(), *self.query.values())
+        return any(template.may_change for template in templates)
+
+    @property
     def injected_headers(self) -> frozenset[str]:
         """Canonical names of all headers that `authorize` ever adds: callers' own are dropped."""
         return frozenset(canonical(name) for name in self.headers)

@@ -53,7 +53,17 @@ class Static(AuthScheme):
                 if not self._holds_secret(text):
                     raise ValueError(f"{where}.{name}: holds no secret; write {{env: NAME}}, or ${{NAME}} in the text")
 
+        self._made: Injection | None = None
+
     async def authorize(self, request: OutboundRequest) -> Injection:
+        if self._made is not None:
+            return self._made
+        made = self._injection()
+        if not self._may_change:
+            self._made = made
+        return made
+
+    def _injection(self) -> Injection:
         headers = rendered_fields(self.headers, self._scope)
         if self.basic is not None:
             user = self.basic.username.render(self._scope)
@@ -72,6 +82,12 @@ class Static(AuthScheme):
     def injected_headers(self) -> frozenset[str]:
         own = super().injected_headers
         return own if self.basic is None else own | {canonical("Authorization")}
+
+    @property
+    def _may_change(self) -> bool:
+        if self.basic is not None and (self.basic.password.may_change or self.basic.username.may_change):
+            return True
+        return super()._may_change
 
     def _holds_secret(self, text: Template) -> bool:
         return any(

@@ -51,10 +51,13 @@ class TokenScheme(AuthScheme):
 
     def __post_init__(self) -> None:
         self._credential: Credential | None = None
+        self._made: Injection | None = None
+        self._made_for: Token | None = None
         in_query = any("token" in template.names for template in self.query.values())
         if in_query and self.headers == _USUAL_HEADERS:
             self.headers = {}
         super().__post_init__()
+        self._is_changeable = self._may_change
 
     def bind(self, provider: ProviderContext) -> None:
         self._vendor_clock = provider.clock
@@ -70,10 +73,22 @@ class TokenScheme(AuthScheme):
 
     async def authorize(self, request: OutboundRequest) -> Injection:
         assert self._credential is not None, "bind() comes first"
-        token, use = await take(self._credential)
+        token = self._credential.ready()
+        if token is None:
+            injection = self._injection(await self._credential.token(), "fetched")
+        elif token is self._made_for and self._made and self._made.clock_version == self._vendor_clock.version:
+            injection = self._made
+        else:
+            injection = self._injection(token, "cached")
+            if not self._is_changeable:
+                self._made, self._made_for = injection, token
+        assert injection.generation is not None
+        self._credential.lent(injection.generation)
+        return injection
+
+    def _injection(self, token: Token, use: Literal["cached", "fetched"]) -> Injection:
         scope: dict[str, Value] = {**self._scope, "token": token.value}
         fields, query = rendered_fields(self.headers, scope), rendered(self.query, scope)
-        self._credential.lent(token.generation)
         return Injection(fields, query, token.generation, use, self._vendor_clock.version)
 
     def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:

@@ -15,7 +15,7 @@ from aiohttp.http_parser import RawResponseMessage
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
-from proxy.wire.heads import response_heads
+from proxy.wire.heads import HeadMemory, response_heads
 from proxy.wire.incoming import Incoming
 
 _MAX_LINE = 16 * 1024
@@ -24,9 +24,29 @@ _MAX_FIELDS = 256
 _MAX_INTERIM = 16
 _BODYLESS = frozenset({204, 304})
 
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
 
 class StaleConnection(UpstreamDisconnected):
     """A kept connection ended before a byte of the answer: the vendor had closed it as we began to write."""
+
+
+class VendorHead:
+    """The head of a vendor's answer. The same object may be a later answer's too, if that was the same to the byte.
+
+    `length` is the Content-Length in bytes, None without one. `lines` is the gateway's: what it passes on of this head.
+    """
+
+    __slots__ = ("headers", "is_chunked", "length", "lines", "should_close", "status")
+
+    def __init__(self, message: RawResponseMessage) -> None:
+        self.status: int = message.code
+        self.headers: RawHeaders = message.raw_headers
+        self.is_chunked = bool(message.chunked)
+        self.should_close = bool(message.should_close)
+        length = message.headers.get("Content-Length")
+        self.length = None if length is None else int(length)
+        self.lines: bytes | None = None
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -37,11 +57,18 @@ class UpstreamConnection(asyncio.Protocol):
         "_should_close", "_transport", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[UpstreamConnection], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        memory: HeadMemory[VendorHead],
+        on_lost: Callable[[UpstreamConnection], None],
+    ) -> None:
         self._loop = loop
-        self._heads = response_heads(loop, max_line=_MAX_LINE, max_field=_MAX_LINE, max_fields=_MAX_FIELDS)
+        self._heads = response_heads(
+            loop, VendorHead, memory, max_line=_MAX_LINE, max_field=_MAX_LINE, max_fields=_MAX_FIELDS
+        )
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[RawResponseMessage] | None = None
+        self._answer: asyncio.Future[VendorHead] | None = None
         self._drain_waiter: asyncio.Future[None] | None = None
         self.writing_paused = False
         self._should_close = False
@@ -57,7 +84,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- One exchange ---------------------------------------------------------------------------------
 
-    def begin(self, *, expects_body: bool) -> asyncio.Future[RawResponseMessage]:
+    def begin(self, *, expects_body: bool) -> asyncio.Future[VendorHead]:
         """Make ready for an answer; `expects_body` is False for HEAD, whose answer never has one.
 
         The future is of the final answer's head, or an UpstreamError. Then `body` is what comes behind it.
@@ -174,31 +201,28 @@ class UpstreamConnection(asyncio.Protocol):
     def _read_heads(self, data: bytes) -> bytes:
         """Read on to the final answer's head; the bytes behind it."""
         while data:
-            message, data = self._heads.read(data)
-            if message is None:
+            head, data = self._heads.read(data)
+            if head is None:
                 return b""
-            if message.code >= 200:
-                self._take(message)
+            if head.status >= 200:
+                self._take(head)
                 return data
             self._interim += 1
-            if message.code == 101 or message.code < 100 or self._interim > _MAX_INTERIM:
+            if head.status == 101 or head.status < 100 or self._interim > _MAX_INTERIM:
                 self._fail(UpstreamProtocolError())
                 return b""
         return b""
 
-    def _take(self, message: RawResponseMessage) -> None:
+    def _take(self, head: VendorHead) -> None:
         assert self._answer is not None
         self._has_answered = True
-        if message.should_close:
+        if head.should_close:
             self._should_close = True
-        if self._expects_body and message.code not in _BODYLESS:
-            if message.chunked:
-                self.body = Incoming(self._loop, self, decoder=ChunkDecoder.of_response(self._loop))
-            else:
-                length = message.headers.get("Content-Length")
-                self.body = Incoming(self._loop, self, left=None if length is None else int(length))
+        if self._expects_body and head.status not in _BODYLESS:
+            decoder = ChunkDecoder.of_response(self._loop) if head.is_chunked else None
+            self.body = Incoming(self._loop, self, None if head.is_chunked else head.length, decoder)
         if not self._answer.done():
-            self._answer.set_result(message)
+            self._answer.set_result(head)
 
     def _read_body(self, data: bytes) -> None:
         if self.body is None or self.body.is_complete or self.body.receive(data):

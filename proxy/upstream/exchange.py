@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from aiohttp.http_parser import RawResponseMessage
-
 from proxy.errors import UpstreamTimeout
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection import UpstreamConnection, VendorHead
 from proxy.upstream.pool import UpstreamPool
 
 # What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
 _PIECE = 64 * 1024
-
-RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 # What RFC 9110 §9.2.1 calls safe: to send one again changes nothing at the vendor.
 REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,44 +22,39 @@ class Answer:
     __slots__ = (
         "_body",
         "_connection",
-        "_has_length",
         "_is_over",
         "_peeked",
         "_pool",
         "_timeout",
         "_upload",
+        "head",
         "headers",
         "status",
     )
 
     def __init__(
         self,
-        message: RawResponseMessage,
+        head: VendorHead,
         connection: UpstreamConnection,
         pool: UpstreamPool,
         upload: asyncio.Task[None] | None,
         timeout: float,
     ) -> None:
-        self.status: int = message.code
-        self.headers: RawHeaders = message.raw_headers
+        self.head = head
+        self.status = head.status
+        self.headers = head.headers
         self._body = connection.body
         self._connection = connection
         self._pool = pool
         self._upload = upload
         self._timeout = timeout
         self._peeked = b""
-        self._has_length = "Content-Length" in message.headers
         self._is_over = False
 
     @property
     def is_read(self) -> bool:
         """Whether the whole body has come and been read."""
         return not self._peeked and (self._body is None or self._body.is_read)
-
-    @property
-    def has_length(self) -> bool:
-        """Whether the answer has a Content-Length."""
-        return self._has_length
 
     def read_nowait(self) -> bytes:
         """What is there already; b"" if nothing is. Raises an UpstreamError if the body broke off."""
@@ -142,14 +133,14 @@ async def exchange(
             upload.add_done_callback(_is_sent)
             await _sent_or_answered(answered, upload)
         connection.deadline.set(timeout)
-        message = await answered
+        answer = await answered
         connection.deadline.clear()
     except BaseException:
         connection.close()
         if upload is not None:
             upload.cancel()
         raise
-    return Answer(message, connection, pool, upload, timeout)
+    return Answer(answer, connection, pool, upload, timeout)
 
 
 async def _send(connection: UpstreamConnection, body: AsyncIterator[bytes], timeout: float) -> None:
@@ -168,7 +159,7 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
         yield body[at : at + _PIECE]
 
 
-async def _sent_or_answered(answered: asyncio.Future[RawResponseMessage], upload: asyncio.Task[None]) -> None:
+async def _sent_or_answered(answered: asyncio.Future[VendorHead], upload: asyncio.Task[None]) -> None:
     """Wait until the body is sent or the vendor answers before that. Raises what ended the upload early."""
     try:
         await asyncio.wait((answered, upload), return_when=asyncio.FIRST_COMPLETED)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.errors import UpstreamProtocolError, UpstreamTimeout
+from proxy.upstream.connection import RawHeaders
 from proxy.upstream.dialing import Dialer
-from proxy.upstream.exchange import RawHeaders, exchange
+from proxy.upstream.exchange import exchange
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
 

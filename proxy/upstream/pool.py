@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 
 from proxy.errors import UpstreamBusy
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection import UpstreamConnection, VendorHead
 from proxy.upstream.dialing import Dialer
+from proxy.wire.heads import HeadMemory
 
 MAX_CONNECTIONS = 256
 MAX_WAITING = 1024
@@ -38,6 +39,7 @@ class UpstreamPool:
         self._max_connections = max_connections
         self._max_waiting = max_waiting
         self._waiting_seconds = waiting_seconds
+        self._memory: HeadMemory[VendorHead] = HeadMemory()
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
         self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
@@ -68,7 +70,7 @@ class UpstreamPool:
 
     async def connect_anew(self) -> UpstreamConnection:
         """A new connection, whatever their number. Raises an UpstreamError; no byte was sent then."""
-        connection = UpstreamConnection(asyncio.get_running_loop(), self._forget)
+        connection = UpstreamConnection(asyncio.get_running_loop(), self._memory, self._forget)
         self._open.add(connection)
         try:
             await self._dialer.dial(connection)

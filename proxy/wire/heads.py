@@ -8,30 +8,49 @@ line, and unless the parser then says "one message, complete", the message is re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import HttpRequestParser, HttpResponseParser, RawRequestMessage, RawResponseMessage
 
 Message = TypeVar("Message", RawRequestMessage, RawResponseMessage)
+Head = TypeVar("Head")
 
+_MOST_REMEMBERED = 256
+_LONGEST_REMEMBERED = 2048
 _END = b"\r\n\r\n"
 # Never reached: bodies are not the parser's business here.
 _NO_LIMIT = 2**31 - 1
 
 
-class HeadReader(Generic[Message]):
-    """Reads one header section after the other from what a peer sends."""
+class HeadMemory(dict[bytes, Head]):
+    """What was made of header sections, by their bytes: programs ask the same thing again and again.
 
-    __slots__ = ("_feed", "_last", "_parser")
+    Bounded: of peers that never send the same twice it holds the last few.
+    """
 
-    def __init__(self, parser: Any) -> None:
+    def keep(self, octets: bytes, head: Head) -> None:
+        if len(octets) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[octets] = head
+
+
+class HeadReader(Generic[Message, Head]):
+    """Reads one header section after the other from what a peer sends; `make` says what is made of each."""
+
+    __slots__ = ("_feed", "_last", "_make", "_memory", "_parser")
+
+    def __init__(self, parser: Any, make: Callable[[Message], Head], memory: HeadMemory[Head]) -> None:
         self._parser = parser
         self._feed = parser.feed_data
+        self._make: Callable[[Message], Head] = make
+        self._memory = memory
         self._last = b""
 
-    def read(self, data: bytes) -> tuple[Message | None, bytes]:
-        """The message whose header section is complete with this data, and what lies behind it.
+    def read(self, data: bytes) -> tuple[Head | None, bytes]:
+        """What is made of the header section that is complete with this data, and what lies behind it.
 
         None while more is to come. Raises aiohttp's HttpProcessingError.
         """
@@ -45,10 +64,18 @@ class HeadReader(Generic[Message]):
                 return None, b""
             end = found + len(_END) - len(last)
             head, data = (data, b"") if end == len(data) else (data[:end], data[end:])
+            if not last:
+                # The parser is between two messages and need not see one that it has read before.
+                known = self._memory.get(head)
+                if known is not None:
+                    return known, data
             self._last = b""
             messages = self._feed(head)[0]
             if len(messages) == 1:
-                return messages[0][0], data
+                made = self._make(messages[0][0])
+                if not last:
+                    self._memory.keep(head, made)
+                return made, data
             if messages:
                 raise BadHttpMessage("two header sections where there is one empty line")
             if not data:  # Empty lines before the first line of a message are no part of it.
@@ -60,8 +87,14 @@ class HeadReader(Generic[Message]):
 
 
 def request_heads(
-    loop: asyncio.AbstractEventLoop, *, max_line: int, max_field: int, max_fields: int
-) -> HeadReader[RawRequestMessage]:
+    loop: asyncio.AbstractEventLoop,
+    make: Callable[[RawRequestMessage], Head],
+    memory: HeadMemory[Head],
+    *,
+    max_line: int,
+    max_field: int,
+    max_fields: int,
+) -> HeadReader[RawRequestMessage, Head]:
     """For a caller's requests; limits in bytes, and in number of fields."""
     parser = HttpRequestParser(
         None,  # The protocol is told of bodies only.
@@ -73,12 +106,18 @@ def request_heads(
         response_with_body=False,
         auto_decompress=False,
     )
-    return HeadReader(parser)
+    return HeadReader(parser, make, memory)
 
 
 def response_heads(
-    loop: asyncio.AbstractEventLoop, *, max_line: int, max_field: int, max_fields: int
-) -> HeadReader[RawResponseMessage]:
+    loop: asyncio.AbstractEventLoop,
+    make: Callable[[RawResponseMessage], Head],
+    memory: HeadMemory[Head],
+    *,
+    max_line: int,
+    max_field: int,
+    max_fields: int,
+) -> HeadReader[RawResponseMessage, Head]:
     """For a vendor's answers."""
     parser = HttpResponseParser(
         None,
@@ -90,4 +129,4 @@ def response_heads(
         response_with_body=False,
         auto_decompress=False,
     )
-    return HeadReader(parser)
+    return HeadReader(parser, make, memory)

@@ -1,0 +1,61 @@
+"""What is decided of a request by its head alone: whether it may pass, where to, and which header fields go with it.
+
+All of this are plain functions of the head's bytes and of the routes. So it is decided once, and holds for every
+later request whose head is the same to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proxy.errors import MalformedRequest, MethodNotAllowed, NoRoute, UnknownExpectation
+from proxy.gateway.caller import CallerHead
+from proxy.gateway.cors import is_preflight
+from proxy.gateway.guard import check_page
+from proxy.gateway.headers import check_framing, field_value
+from proxy.gateway.outbound import opening, outbound_request
+from proxy.gateway.route import Route, RouteTable
+from proxy.gateway.target import check_target
+from proxy.schemes.base import OutboundRequest
+
+_REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
+_VERSIONS = frozenset({(1, 0), (1, 1)})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`request` has no body and no credential yet, and begins with `opening` on the wire; `origin` is a web page's."""
+
+    routes: RouteTable
+    route: Route
+    origin: str | None
+    is_preflight: bool
+    request: OutboundRequest = field(repr=False)
+    opening: bytes = field(repr=False)
+
+
+def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None], None]) -> Decision:
+    """Raises a CallerError. `found` is told of the route as soon as it is known, and may raise one too."""
+    message, fields = head.message, head.fields
+    target = message.path
+    if message.version not in _VERSIONS:
+        raise MalformedRequest
+    if message.method in _REFUSED_METHODS:
+        raise MethodNotAllowed
+    check_framing(fields, message.version)
+    expectation = field_value(fields, b"expect")
+    if expectation is not None and expectation.lower() != b"100-continue":
+        raise UnknownExpectation
+    route = routes.find(target)
+    check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
+    found(route)
+    if route is None:
+        check_page(fields, frozenset())
+        raise NoRoute
+    origin = check_page(fields, route.allowed_origins)
+    asks_first = origin is not None and is_preflight(message.method, fields)
+    if not asks_first:
+        route.check(message.method, target, message.raw_headers)
+    request = outbound_request(route, message.method, target, message.raw_headers, b"")
+    return Decision(routes, route, origin, asks_first, request, opening(route, request))
