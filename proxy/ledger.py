@@ -30,33 +30,32 @@ class Ledger:
         self._figures[id(route)].started()
 
     def ended(self, passage: Passage, now: float) -> None:
-        route, seconds = passage.route, now - passage.started
+        route, error, answered = passage.route, passage.error, passage.answered
+        started, method, status = passage.started, passage.method, passage.status
+        received, sent = passage.body.bytes_read, passage.response_bytes
+        prefix = provider = None
         if route is not None:
-            self._figures[id(route)].finished(
-                passage.method,
-                passage.status,
-                seconds,
-                request_bytes=passage.request_bytes,
-                response_bytes=passage.response_bytes,
+            prefix, provider = route.prefix, route.provider.name
+            self._figures[id(route)].finished(method, status, now - started, received, sent)
+        if error is not None:
+            self._count(passage, error)
+        if self._log.wants_requests:
+            upstream = answered - started if answered else None
+            code = None if error is None else error.code
+            measured = (now - started, upstream, received, sent)
+            self._log.log_request(
+                RequestRecord(
+                    prefix,
+                    provider,
+                    method,
+                    status,
+                    *measured,
+                    passage.credential,
+                    passage.repeats,
+                    code,
+                    passage.client,
+                )
             )
-        if passage.error is not None:
-            self._count(passage, passage.error)
-        self._log.log_request(
-            RequestRecord(
-                None if route is None else route.prefix,
-                None if route is None else route.provider.name,
-                passage.method,
-                passage.status,
-                seconds,
-                passage.answered - passage.started if passage.answered else None,
-                passage.request_bytes,
-                passage.response_bytes,
-                passage.credential,
-                passage.repeats,
-                None if passage.error is None else passage.error.code,
-                passage.client,
-            )
-        )
 
     def _count(self, passage: Passage, error: ProxyError) -> None:
         route = passage.route

@@ -48,13 +48,31 @@ def timestamp(wall: float) -> str:
 
 def request_json(stamp: str, record: RequestRecord) -> str:
     route, provider, method, status, duration, upstream, received, sent, credential, retries, error, client = record
-    named = "" if client is None else f',"client":{_quoted(client)}'
+    before, behind = _around(route, provider, method, status, credential, retries, error, client)
+    waited = "null" if upstream is None else f"{upstream * 1000:.3f}"
     return (
-        f'{{"time":"{stamp}","level":"info","event":"request","route":{_quoted(route)},"provider":{_quoted(provider)},'
-        f'"method":{_quoted(method)},"status":{status},"duration_ms":{duration * 1000:.3f},'
-        f'"upstream_ms":{"null" if upstream is None else f"{upstream * 1000:.3f}"},'
-        f'"request_bytes":{received},"response_bytes":{sent},"credential":{_quoted(credential)},'
-        f'"retries":{retries},"error":{_quoted(error)}{named}}}\n'
+        f'{{"time":"{stamp}",{before}"duration_ms":{duration * 1000:.3f},"upstream_ms":{waited},'
+        f'"request_bytes":{received},"response_bytes":{sent},{behind}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _around(
+    route: str | None,
+    provider: str | None,
+    method: str,
+    status: int,
+    credential: str,
+    retries: int,
+    error: str | None,
+    client: str | None,
+) -> tuple[str, str]:
+    """What is the same for most requests of a route, before and behind what is measured."""
+    named = "" if client is None else f',"client":{_escaped(client)}'
+    return (
+        f'"level":"info","event":"request","route":{_escaped(route)},"provider":{_escaped(provider)},'
+        f'"method":{_escaped(method)},"status":{status},',
+        f'"credential":{_escaped(credential)},"retries":{retries},"error":{_escaped(error)}{named}}}\n',
     )
 
 
@@ -96,11 +114,6 @@ def event_coloured(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
 def plain(text: str) -> str:
     """The text in printable ASCII, everything else escaped."""
     return text if text.isascii() and text.isprintable() else _escaped(text)[1:-1]
-
-
-@lru_cache(maxsize=512)
-def _quoted(text: str | None) -> str:
-    return _escaped(text)
 
 
 def _escaped(value: object) -> str:

@@ -29,11 +29,12 @@ _LABELS = ("route", "provider")
 class RouteMetrics:
     """The figures of one route. For the event loop's thread only: nothing here is locked."""
 
-    __slots__ = ("buckets", "in_flight", "request_bytes", "requests", "response_bytes", "seconds")
+    __slots__ = ("_first", "buckets", "counts", "in_flight", "request_bytes", "response_bytes", "seconds")
 
     def __init__(self, methods: Collection[str] | None = None) -> None:
         first = _FIRST_METHODS if methods is None else {_label_of(method) for method in methods}
-        self.requests = {(method, code): 0 for method in first for code in _FIRST_CODES}
+        self._first = [(method, code) for method in first for code in _FIRST_CODES]
+        self.counts: dict[tuple[str, int], int] = {}
         self.buckets = [0] * len(_BOUNDS)
         self.seconds = 0.0
         self.in_flight = 0
@@ -45,16 +46,25 @@ class RouteMetrics:
         self.in_flight += 1
 
     def finished(
-        self, method: str, status: int, seconds: float, *, request_bytes: int = 0, response_bytes: int = 0
+        self, method: str, status: int, seconds: float, request_bytes: int = 0, response_bytes: int = 0
     ) -> None:
         """It is over: answered with this status, after so long; the sizes are those of the bodies."""
         self.in_flight -= 1
-        key = (method if method in METHODS else _OTHER, _CODES.get(status, _OTHER))
-        self.requests[key] = self.requests.get(key, 0) + 1
+        # As many kinds as the parser knows methods and a vendor sends statuses; they become labels in `collect`.
+        self.counts[method, status] = self.counts.get((method, status), 0) + 1
         self.buckets[bisect_left(_BUCKETS, seconds)] += 1
         self.seconds += seconds
         self.request_bytes += request_bytes
         self.response_bytes += response_bytes
+
+    @property
+    def requests(self) -> dict[tuple[str, str], int]:
+        """How many by the labels method and code; those that alerts are written for are there from the beginning."""
+        labelled = dict.fromkeys(self._first, 0)
+        for (method, status), count in self.counts.items():
+            key = (_label_of(method), _CODES.get(status, _OTHER))
+            labelled[key] = labelled.get(key, 0) + count
+        return labelled
 
 
 class TrafficCollector(Collector):

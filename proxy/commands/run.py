@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -36,6 +37,7 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
         app = App(settings, log, read=read)
         await app.start()
         app.announce()
+        _set_garbage_aside()
         if app.admin_address is None:
             await app.run_until_stopped()
             return
@@ -44,3 +46,13 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
             await app.run_until_stopped()
 
     run_loop(serve())
+
+
+def _set_garbage_aside() -> None:
+    """A full collection walks everything that start-up made: some 25 ms in which every request waits.
+
+    What is here now stays, so it need not be walked again; and requests leave no cycles behind to look for often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
