@@ -97,7 +97,10 @@ def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: Tok
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
     pool = UpstreamPool(
-        Dialer(origin, trust.context, settings.connect_timeout), waiting_seconds=settings.connect_timeout
+        Dialer(origin, trust.context, settings.connect_timeout),
+        max_connections=settings.max_connections,
+        max_waiting=settings.max_waiting,
+        waiting_seconds=settings.connect_timeout,
     )
     return Provider(
         settings.name,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from proxy.config import addresses, names, urls, users
 from proxy.config.problems import Problem
@@ -134,6 +134,8 @@ class ProviderKeys:
     drop_headers: tuple[HeaderPattern, ...] = ()
     drop_query: tuple[ComparedParameter, ...] = ()
     connect_timeout: Seconds = 10.0
+    max_connections: Annotated[int, Field(gt=0)] = 256
+    max_waiting: Annotated[int, Field(ge=0)] = 1024
     token_lifetime: Lifetime | None = None
     refresh_margin: Seconds | None = None
     single_live_token: bool = False
@@ -159,6 +161,8 @@ class ProviderSettings:
     drop_headers: tuple[str, ...] = ()
     drop_query: tuple[str, ...] = ()
     connect_timeout: float = 10.0
+    max_connections: int = 256
+    max_waiting: int = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

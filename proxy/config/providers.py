@@ -58,6 +58,8 @@ def read_provider(name: str, node: AnyNode, sources: Sources, report: Report) ->
         drop_headers=keys.drop_headers,
         drop_query=keys.drop_query,
         connect_timeout=keys.connect_timeout,
+        max_connections=keys.max_connections,
+        max_waiting=keys.max_waiting,
     )
 
 

@@ -25,6 +25,7 @@ from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, request_heads
 from proxy.wire.incoming import Incoming
+from proxy.wire.outgoing import Outgoing
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
 MAX_TARGET = 8190
@@ -68,8 +69,8 @@ class CallerConnection(RequestHandler):
     """
 
     __slots__ = (
-        "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_refuse", "body", "deadline", "fields",
-        "head", "is_busy", "message",
+        "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_outgoing", "_refuse", "body",
+        "deadline", "fields", "head", "is_busy", "message",
     )  # fmt: skip
 
     head: CallerHead
@@ -113,7 +114,7 @@ class CallerConnection(RequestHandler):
         transport = self.transport
         if transport is None or transport.is_closing():
             raise CallerGone
-        transport.write(octets)
+        self._outgoing.write(octets)
 
     async def drained(self) -> None:
         """Wait until the caller took most of what was written. Raises CallerGone.
@@ -130,6 +131,7 @@ class CallerConnection(RequestHandler):
 
     def abort(self) -> None:
         """End the connection so that it shows: a reset, for an end of file could be the body's end."""
+        self._outgoing.flush()  # Whoever has seen a part of an answer does not take it for one that never came.
         abort(self.transport)
 
     @property
@@ -146,12 +148,13 @@ class CallerConnection(RequestHandler):
     @property
     def is_delivering(self) -> bool:
         """Whether a whole answer is still on its way to the caller."""
-        return not self.is_busy and self.transport is not None and self.transport.get_write_buffer_size() > 0
+        return not self.is_busy and self.transport is not None and not self._outgoing.is_empty
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._outgoing = Outgoing(self._loop, transport)  # type: ignore[arg-type]
         self.deadline.set(_KEEP_ALIVE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
@@ -215,6 +218,12 @@ class CallerConnection(RequestHandler):
                 break
         await self._leave()
 
+    def force_close(self) -> None:
+        """As aiohttp's: an end at once, but what was written is still sent."""
+        if self.transport is not None:
+            self._outgoing.flush()
+        super().force_close()
+
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection; an answer that is cut off must not look complete."""
         if self.is_busy:
@@ -271,7 +280,7 @@ class CallerConnection(RequestHandler):
     def _turn_away(self, error: ProxyError) -> None:
         """Answer what the parser refused, in fixed words: aiohttp's own would repeat the offending line."""
         if self.transport is not None:
-            self.transport.write(self._refuse(error))
+            self._outgoing.write(self._refuse(error))
             self._loop.call_later(_LINGERING_SECONDS, self.force_close)
             self._say_goodbye(self.transport)
 
@@ -286,10 +295,12 @@ class CallerConnection(RequestHandler):
         if not self._has_ended and not (is_read and self.message.should_close and not self._ahead):
             self._say_goodbye(transport)
             await asyncio.sleep(_LINGERING_SECONDS)  # Cancelled when the caller hangs up.
+        self._outgoing.flush()
         transport.close()
 
     def _say_goodbye(self, transport: Transport) -> None:
         self.close()  # Whatever comes now is dropped unread.
+        self._outgoing.flush()
         if transport.can_write_eof():
             transport.write_eof()
 

@@ -85,7 +85,8 @@ class Static(AuthScheme):
 
     @property
     def _may_change(self) -> bool:
-        if self.basic is not None and (self.basic.password.may_change or self.basic.username.may_change):
+        basic = self.basic
+        if basic is not None and (basic.username.may_change or (basic.password and basic.password.may_change)):
             return True
         return super()._may_change
 

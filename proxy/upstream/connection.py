@@ -17,6 +17,7 @@ from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, response_heads
 from proxy.wire.incoming import Incoming
+from proxy.wire.outgoing import Outgoing
 
 _MAX_LINE = 16 * 1024
 _MAX_FIELDS = 256
@@ -54,6 +55,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim", "_loop",
+        "_outgoing",
         "_should_close", "_transport", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
@@ -100,7 +102,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Queue bytes. Raises UpstreamDisconnected when the connection is gone."""
         if self._transport is None or self._transport.is_closing():
             raise self._disconnected()
-        self._transport.write(octets)
+        self._outgoing.write(octets)
 
     async def drain(self) -> None:
         """Wait while the vendor takes no more."""
@@ -128,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
             and (self.body is None or self.body.is_complete)
             and self._transport is not None
             and not self._transport.is_closing()
-            and not self._transport.get_write_buffer_size()
+            and self._outgoing.is_empty
         )
 
     def rest(self, now: float) -> None:
@@ -143,12 +145,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._should_close = True
         self.deadline.close()
         if self._transport is not None:
+            self._outgoing.drop()
             self._transport.abort()
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        self._outgoing = Outgoing(self._loop, transport)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or (self._should_close and not self._is_reading):

@@ -1,0 +1,92 @@
+"""How many requests may be under way at a vendor, and what becomes of those who come then."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.gateway.route import Provider, Route
+from proxy.upstream.dialing import Dialer
+from proxy.upstream.origin import split_url
+from proxy.upstream.pool import UpstreamPool
+from tests.raw_upstream import OK, RawUpstream, Received
+from tests.served import Fixed, serve, status
+
+
+def limited(url: str, most: int, waiting: int, seconds: float = 5) -> Route:
+    origin, _ = split_url(url)
+    pool = UpstreamPool(Dialer(origin, None, 2.0), max_connections=most, max_waiting=waiting, waiting_seconds=seconds)
+    return Route.to(Provider("acme", origin, "", Fixed(), pool), "/a")
+
+
+async def test_whoever_comes_too_many_waits_for_a_connection_and_uses_it_again() -> None:
+    at_once = most = 0
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.005)
+        at_once -= 1
+        writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 3, 100)) as proxy:
+        answers = await asyncio.gather(*(proxy.ask(f"POST /a/{n}", "Content-Length: 0") for n in range(40)))
+    assert [status(answer) for answer in answers] == [200] * 40
+    assert most == vendor.connections == 3
+    assert len(vendor.requests) == 40
+
+
+async def test_whoever_finds_the_queue_full_is_told_to_come_again() -> None:
+    go_on = asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 2, 3)) as proxy:
+        asking = [asyncio.create_task(proxy.ask(f"GET /a/{n}")) for n in range(9)]
+        done, _ = await asyncio.wait(asking, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 4:
+            done, _ = await asyncio.wait(asking, timeout=0.05)
+        refused = [task.result() for task in done]
+        go_on.set()
+        answers = await asyncio.gather(*asking)
+    assert [status(answer) for answer in refused] == [503] * 4
+    assert all(b"\r\nRetry-After: 1\r\n" in answer and b": upstream_busy\r\n" in answer for answer in refused)
+    assert sorted(status(answer) for answer in answers) == [200] * 5 + [503] * 4
+
+
+async def test_whoever_waits_too_long_or_leaves_takes_nobodys_turn() -> None:
+    go_on = asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 1, 9, seconds=0.1)) as proxy:
+        first = asyncio.create_task(proxy.ask("GET /a/first"))
+        while not vendor.requests:
+            await asyncio.sleep(0)
+        leaving = asyncio.create_task(proxy.ask("GET /a/leaving"))
+        await asyncio.sleep(0.02)
+        leaving.cancel()
+        assert status(await proxy.ask("GET /a/late")) == 503
+        go_on.set()
+        assert status(await first) == 200
+        assert status(await proxy.ask("GET /a/next")) == 200
+    assert [received.target for received in vendor.requests] == ["/first", "/next"]
+
+
+async def test_a_connection_that_breaks_makes_room() -> None:
+    """The slot of a lost connection is the next one's, who makes a new one."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if received.target == "/broken":
+            writer.close()
+        else:
+            writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 1, 99)) as proxy:
+        targets = ["broken", "good"] * 10
+        answers = await asyncio.gather(*(proxy.ask(f"POST /a/{t}", "Content-Length: 0") for t in targets))
+    assert [status(answer) for answer in answers] == [502, 200] * 10
