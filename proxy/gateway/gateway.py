@@ -10,7 +10,7 @@ from time import monotonic
 
 from proxy.errors import CallerError, ProxyError
 from proxy.gateway.body import HELD_LIMIT, caller_body
-from proxy.gateway.caller import CallerConnection, CallerGone
+from proxy.gateway.caller import CallerConnection, CallerGone, CallerHead
 from proxy.gateway.cors import answer_headers, preflight_answer
 from proxy.gateway.decision import Decision, decide
 from proxy.gateway.forward import forward
@@ -19,6 +19,7 @@ from proxy.gateway.passage import Passage, Witness
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import relay
 from proxy.gateway.route import Route, RouteTable
+from proxy.wire.heads import HeadMemory
 
 _log = logging.getLogger("authproxy.gateway")
 
@@ -28,11 +29,22 @@ class Gateway:
 
     def __init__(self, guard: Guard, routes: RouteTable, witness: Witness) -> None:
         self.guard = guard
-        self.routes = routes
+        self.heads: HeadMemory[CallerHead] = HeadMemory()
+        self._routes = routes
         self.is_draining = False
         self._in_flight = 0
         self._quiet = asyncio.Event()
         self._witness = witness
+
+    @property
+    def routes(self) -> RouteTable:
+        return self._routes
+
+    @routes.setter
+    def routes(self, routes: RouteTable) -> None:
+        self._routes = routes
+        for head in self.heads.values():
+            head.decision = None  # It would keep the old routes, and all that hangs on them, in memory.
 
     async def handle(self, caller: CallerConnection) -> bool:
         """Answer one request; whether the connection may be kept.
@@ -83,10 +95,10 @@ class Gateway:
         if client is not None:
             passage.client = client.name
         decision: Decision | None = head.decision
-        if decision is not None and decision.routes is self.routes:
+        if decision is not None and decision.routes is self._routes:
             self._found(client, passage, decision.route)
         else:
-            decision = decide(head, self.routes, partial(self._found, client, passage))
+            decision = decide(head, self._routes, partial(self._found, client, passage))
             if decision.route.is_constant:
                 head.decision = decision
         if decision.is_preflight:

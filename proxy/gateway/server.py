@@ -11,10 +11,9 @@ from typing import Any
 from aiohttp import http_parser
 from aiohttp.web import RequestHandler, Server
 
-from proxy.gateway.caller import CallerConnection, CallerHead
+from proxy.gateway.caller import CallerConnection
 from proxy.gateway.gateway import Gateway
 from proxy.listening import SocketFile, is_admitted
-from proxy.wire.heads import HeadMemory
 
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1
@@ -34,7 +33,6 @@ class Listener(Server):
         # The handler is the connection's own; this one is never called.
         super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
         self._gateway = gateway
-        self._memory: HeadMemory[CallerHead] = HeadMemory()
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
         self._socket_file = SocketFile()
