@@ -41,7 +41,7 @@ class Listener(Server):
 
     def __call__(self) -> CallerConnection:
         return CallerConnection(
-            self, self._memory, self._gateway.handle, self._gateway.refuse_unread, asyncio.get_running_loop()
+            self, self._gateway.heads, self._gateway.handle, self._gateway.refuse_unread, asyncio.get_running_loop()
         )
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
