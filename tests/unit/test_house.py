@@ -158,6 +158,7 @@ LONG_FILES = {
     "proxy/template.py": "one idea in three shapes, text, secret text and JSON, that share their parsing",
     "proxy/metrics.py": "a list: one short method for each thing that is counted",
     "proxy/tokens/credential.py": "all that may change a credential's state, side by side; decisions stand elsewhere",
+    "proxy/config/models.py": "a list: the keys of each section, and what they become",
     "proxy/gateway/caller.py": "all that may change the state of a caller's connection, side by side",
     "proxy/upstream/connection.py": "all that may change the state of a vendor's connection, side by side",
     "proxy/schemes/base.py": "the contract of every scheme: mostly what its words mean",
