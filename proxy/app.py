@@ -18,6 +18,7 @@ from proxy.gateway.guard import Guard
 from proxy.ledger import Ledger
 from proxy.logs import Log
 from proxy.metrics import Metrics
+from proxy.passed_sockets import PassedSockets
 from proxy.reloading import SECONDS_BETWEEN_LOOKS, Current, Read, Reloading
 from proxy.secret import Secret
 from proxy.serving import Serving
@@ -31,7 +32,10 @@ _SWEEP_SECONDS = 30.0
 
 
 class App:
-    """One process's proxy. `read` reads the configuration again, for a reload; without it there is none."""
+    """One process's proxy. `read` reads the configuration again, for a reload; without it there is none.
+
+    `passed` are for listeners whose address is `systemd`.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,9 @@ class App:
         clock: Clock | None = None,
         read: Read | None = None,
         seconds_between_looks: float = SECONDS_BETWEEN_LOOKS,
+        passed: PassedSockets = PassedSockets(),  # noqa: B008 - frozen
     ) -> None:
+        self._passed = passed
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
         self.tokens = TokenCache(self.clock, self.metrics)
@@ -70,7 +76,7 @@ class App:
     async def start(self) -> None:
         """Listen. Raises OSError if an address cannot be had."""
         server = self._settings.server
-        await self._serving.start(server)
+        await self._serving.start(server, self._passed)
         self._sweeper = asyncio.create_task(self._sweep())
         self._reloading.watch(server.watch)
 

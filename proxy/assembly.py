@@ -51,12 +51,17 @@ class Assembly:
 
 
 class DirectLogin:
-    """Sends logins on connections of their own, with the provider's trust and nothing of its credentials."""
+    """Sends logins on connections of their own, with the provider's trust and nothing of its credentials.
 
-    def __init__(self, trust: Trust, connect_timeout: float, clock: VendorClock) -> None:
+    Those to the provider's own origin go where its requests go; a token URL elsewhere is reached by its name.
+    """
+
+    def __init__(self, settings: ProviderSettings, trust: Trust, clock: VendorClock) -> None:
+        self._origin, _ = split_url(settings.base_url)
+        self._unix_socket = settings.unix_socket
+        self._connect_timeout = settings.connect_timeout
         self._tls = trust.context
         self._clock = clock
-        self._connect_timeout = connect_timeout
 
     async def send(self, call: LoginCall) -> LoginAnswer:
         sent = self._clock.now()
@@ -68,6 +73,7 @@ class DirectLogin:
             tls=self._tls,
             connect_timeout=self._connect_timeout,
             seconds=_LOGIN_SECONDS,
+            unix_socket=self._unix_socket if split_url(call.url)[0] == self._origin else None,
         )
         self._clock.heard(answer.headers, self._clock.now() - sent)
         return LoginAnswer(answer.status, answer.headers, answer.body)
@@ -93,11 +99,11 @@ def assemble(
 def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust) -> Provider:
     origin, base_path = split_url(settings.base_url)
     clock = clocks.of(settings.name, settings.base_url)
-    login = DirectLogin(trust, settings.connect_timeout, clock)
+    login = DirectLogin(settings, trust, clock)
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
     pool = UpstreamPool(
-        Dialer(origin, trust.context, settings.connect_timeout),
+        Dialer(origin, trust.context, settings.connect_timeout, settings.unix_socket),
         max_connections=settings.max_connections,
         max_waiting=settings.max_waiting,
         waiting_seconds=settings.connect_timeout,

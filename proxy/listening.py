@@ -7,8 +7,15 @@ import os
 import socket
 import stat
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+# Instead of an address: the socket was opened before we were started (`proxy.passed_sockets`).
+PASSED = "systemd"
+# For the event loop's create_unix_server: since Python 3.13 it would remove the file, which may be another's by then.
+KEEPING_FILE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 _MINE_ONLY = 0o600
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group (unix(7))
@@ -51,7 +58,8 @@ def bind(address: str, socket_file: SocketFile = SocketFile()) -> socket.socket:
 def bound_address(sock: socket.socket) -> str:
     """How to reach a bound socket, in the form of `server.listen`."""
     if sock.family == socket.AF_UNIX:
-        return f"unix:{sock.getsockname()}"
+        # A name beginning with NUL is none of a file (unix(7)); it is written with an @.
+        return "unix:" + os.fsdecode(sock.getsockname()).replace("\0", "@")
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -11,7 +11,8 @@ from proxy.config.models import ServerSettings
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Client, Guard
 from proxy.gateway.server import Listener, check_parser
-from proxy.listening import bind, bound_address, bound_port
+from proxy.listening import bound_address, bound_port
+from proxy.passed_sockets import PassedSockets, opened
 from proxy.secret import Secret
 
 log = logging.getLogger("authproxy.app")
@@ -37,20 +38,22 @@ class Serving:
         self._listener = Listener(gateway)
         self._port: int | None = None
 
-    async def start(self, server: ServerSettings) -> None:
-        """Listen. Raises OSError if an address cannot be had."""
-        sock = bind(server.listen, server.socket_file)
+    async def start(self, server: ServerSettings, passed: PassedSockets) -> None:
+        """Listen. Raises OSError if an address cannot be had, or a socket was passed that nobody takes."""
+        sock = opened("listen", server.listen, passed.listen, server.socket_file)
+        admin_sock = None
         try:
-            admin_sock = None if server.admin is None else bind(server.admin, server.socket_file)
+            if server.admin is not None or passed.admin is not None:
+                admin_sock = opened("admin", server.admin or "off", passed.admin, server.socket_file)
         except OSError:
             sock.close()
             raise
         self.address, self._port = bound_address(sock), bound_port(sock)
         self.let_in(server)
-        await self._listener.listen(sock, server.socket_file)
+        await self._listener.listen(sock, server.socket_file, is_passed=passed.listen is not None)
         if admin_sock is not None:
             self.admin_address = bound_address(admin_sock)
-            await self._admin.start(admin_sock, server.socket_file)
+            await self._admin.start(admin_sock, server.socket_file, is_passed=passed.admin is not None)
 
     def let_in(self, server: ServerSettings) -> None:
         """From now on serve callers and operators by these settings, at the addresses of before."""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,11 +93,20 @@ class Running:
 
 @contextmanager
 def running(
-    *arguments: str, environ: Mapping[str, str] | None = None, secrets: tuple[str, ...] = ()
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    secrets: tuple[str, ...] = (),
+    command: Sequence[str] = COMMAND,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Running]:
     """Start a command that serves; afterwards it is stopped and its output searched for `secrets`."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(environ)
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(environ),
+        pass_fds=descriptors,
     )
     running = Running(process)
     assert process.stdout is not None and process.stderr is not None

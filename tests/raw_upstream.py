@@ -39,13 +39,14 @@ Respond = Callable[[Received, asyncio.StreamReader, asyncio.StreamWriter], Await
 
 @dataclass
 class RawUpstream:
-    """`answers` are sent in turn, the last one for ever; `respond` replaces them by code."""
+    """`answers` are sent in turn, the last one for ever; `respond` replaces them by code. `path` is of a socket file."""
 
     answers: list[bytes] = field(default_factory=lambda: [OK])
     respond: Respond | None = None
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    path: str | None = None
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -54,6 +55,9 @@ class RawUpstream:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> RawUpstream:
+        if self.path is not None:
+            self._server = await asyncio.start_unix_server(self._accept, self.path)
+            return self
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -32,7 +32,7 @@ from proxy.admin.documents import readiness_document, reload_document, status_do
 from proxy.admin.guard import objection
 from proxy.admin.page import POLICY, status_page
 from proxy.admin.status import StatusSnapshot, health_line, unready_because
-from proxy.listening import SocketFile
+from proxy.listening import KEEPING_FILE, SocketFile
 from proxy.metrics import Metrics
 from proxy.secret import Secret
 
@@ -84,14 +84,23 @@ class AdminServer:
         self._allowed_hosts = tuple(hosts)
         self._tokens = tuple(tokens)
 
-    async def start(self, sock: socket.socket, socket_file: SocketFile = SocketFile()) -> None:  # noqa: B008 - frozen
-        """Begin to accept on a bound socket; `socket_file` says who may connect if it is one."""
+    async def start(
+        self,
+        sock: socket.socket,
+        socket_file: SocketFile = SocketFile(),  # noqa: B008 - frozen
+        *,
+        is_passed: bool = False,
+    ) -> None:
+        """Begin to accept on a bound socket; `socket_file` says who may connect if it is one.
+
+        One that was passed to us outlives us, with its file.
+        """
         loop = asyncio.get_running_loop()
         self._server = Connections(self._handle)
         self._server.socket_file = socket_file
         if sock.family == socket.AF_UNIX:
-            self._socket_path = Path(sock.getsockname())
-            self._listening = await loop.create_unix_server(self._server, sock=sock)
+            self._socket_path = None if is_passed else Path(sock.getsockname())
+            self._listening = await loop.create_unix_server(self._server, sock=sock, **KEEPING_FILE)
         else:
             self._listening = await loop.create_server(self._server, sock=sock)
 

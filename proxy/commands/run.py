@@ -9,10 +9,13 @@ import sys
 import click
 
 from proxy.app import App
+from proxy.config.callers import check_reach
 from proxy.config.load import load
 from proxy.config.models import Settings
+from proxy.listening import bound_address
 from proxy.logs import configure
 from proxy.memory import close_to_others
+from proxy.passed_sockets import passed_sockets
 from proxy.terminal import admin_option, config_option, configuration_path, exits, given, listen_option, run_loop
 from proxy.whereabouts import Whereabouts, folders, told
 
@@ -25,16 +28,20 @@ from proxy.whereabouts import Whereabouts, folders, told
 def run(config: str | None, listen: str | None, admin: str | None) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
     close_to_others()  # Before there is a secret in memory.
+    passed = passed_sockets(os.environ, os.getpid())  # Before there is a child that could take them for its own.
     path, overrides = configuration_path(config), given(listen=listen, admin=admin)
 
     def read(running: Settings | None) -> Settings:
-        return load(path, os.environ, overrides, running)
+        settings = load(path, os.environ, overrides, running)
+        if passed.listen is not None:
+            check_reach(settings, bound_address(passed.listen))
+        return settings
 
     settings = read(None)
     log = configure(sys.stderr, json=not sys.stderr.isatty())
 
     async def serve() -> None:
-        app = App(settings, log, read=read)
+        app = App(settings, log, read=read, passed=passed)
         await app.start()
         app.announce()
         _set_garbage_aside()

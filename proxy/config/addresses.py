@@ -6,16 +6,27 @@ import re
 from typing import Any
 
 from proxy.config.urls import host_and_port, is_loopback, parse_url
+from proxy.listening import PASSED
 
 _HOW = "expected an address such as 127.0.0.1:8080, [::1]:8080 or unix:/run/authproxy.sock"
 
 
+def socket_path(text: str) -> str:
+    """The path of a socket file, as the kernel takes it (unix(7))."""
+    if not re.fullmatch(r"/[^\x00]+", text) or len(text.encode("utf-8", "surrogateescape")) > 107:
+        raise ValueError("expected an absolute path of at most 107 bytes")
+    return text
+
+
 def listen_address(text: str) -> str:
-    """`host:port` in normal form (port 0 picks a free one) or `unix:/path`."""
-    if text.startswith("unix:"):
-        if not re.fullmatch(r"unix:/[^\x00]{1,106}", text):
-            raise ValueError("expected unix: and an absolute path of at most 107 bytes")
+    """`host:port` in normal form (port 0 picks a free one), `unix:/path` or `systemd`."""
+    if text == PASSED:
         return text
+    if text.startswith("unix:"):
+        try:
+            return f"unix:{socket_path(text.removeprefix('unix:'))}"
+        except ValueError:
+            raise ValueError("expected unix: and an absolute path of at most 107 bytes") from None
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch(r"\d{1,5}", port):
         raise ValueError(_HOW)
@@ -35,8 +46,8 @@ def admin_address(value: Any) -> str | None:
 
 
 def reaches_beyond_loopback(address: str) -> bool:
-    """Whether other machines can connect to this listen address."""
-    return not address.startswith("unix:") and not is_loopback(address.rpartition(":")[0])
+    """Whether other machines can connect to this listen address; of `systemd` that is known only when it is there."""
+    return address != PASSED and not address.startswith("unix:") and not is_loopback(address.rpartition(":")[0])
 
 
 def allowed_host(text: str) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from proxy.config.addresses import reaches_beyond_loopback
-from proxy.config.models import ServerSettings
+from proxy.config.models import ServerSettings, Settings
 from proxy.config.nodes import AnyNode, ListNode, MapNode
 from proxy.config.problems import Place, Report, suggestion
 from proxy.config.urls import host_and_port, is_loopback
+from proxy.listening import PASSED
 
 _SET_A_TOKEN = "set `server.token` or `server.clients`"  # noqa: S105 - a hint
 
@@ -48,6 +49,19 @@ def check_unmoved(server: ServerSettings, running: ServerSettings, node: MapNode
             report.error(replace(_key(node, key), path=f"server.{key}"), "has changed, which takes a restart")
 
 
+def check_reach(settings: Settings, address: str) -> None:
+    """Raise ConfigError if other machines could use the credentials at an address that the configuration does not name.
+
+    So it is with a socket that was passed to us.
+    """
+    if reaches_beyond_loopback(address) and not settings.server.wants_tokens:
+        report = Report(str(settings.source), files=dict(settings.files))
+        report.error(
+            Place(path="server.listen"), f"other machines could use the credentials at {address}; {_SET_A_TOKEN}"
+        )
+        report.raise_errors()
+
+
 def _check_listeners(server: ServerSettings, node: MapNode, report: Report) -> None:
     listen, admin = (_key(node, key) for key in ("listen", "admin"))
     if reaches_beyond_loopback(server.listen) and not server.wants_tokens:
@@ -57,7 +71,7 @@ def _check_listeners(server: ServerSettings, node: MapNode, report: Report) -> N
         )
     if server.admin is None:
         return
-    if server.admin == server.listen and not server.listen.endswith(":0"):
+    if server.admin == server.listen and not server.listen.endswith(":0") and server.listen != PASSED:
         report.error(replace(admin, path="server.admin"), "the same address as `server.listen`")
     elif reaches_beyond_loopback(server.admin):
         report.warn(replace(admin, path="server.admin"), "other machines can read metrics and status")
@@ -66,9 +80,9 @@ def _check_listeners(server: ServerSettings, node: MapNode, report: Report) -> N
 def _check_socket(server: ServerSettings, node: MapNode, report: Report) -> None:
     if "socket" not in node.entries:
         return
-    if not any(address is not None and address.startswith("unix:") for address in (server.listen, server.admin)):
+    if not any(address is not None and _may_be_a_file(address) for address in (server.listen, server.admin)):
         report.warn(_key(node, "socket"), "has no effect: no listener is a socket file")
-    if server.listen.startswith("unix:") and server.socket.mode & 0o007 and not server.wants_tokens:
+    if _may_be_a_file(server.listen) and server.socket.mode & 0o007 and not server.wants_tokens:
         report.error(
             _place(_inner(node, "socket", "mode"), node),
             f"every user of this machine could use the credentials; choose 0660 or 0600, or {_SET_A_TOKEN}",
@@ -83,6 +97,10 @@ def _check_hosts(server: ServerSettings, node: MapNode, report: Report) -> None:
         "browsers do not mark what pages send to a plain-http host that is no loopback name, "
         f"so a page could spend the credentials with it; {_SET_A_TOKEN}",
     )
+
+
+def _may_be_a_file(address: str) -> bool:
+    return address == PASSED or address.startswith("unix:")
 
 
 def _key(node: MapNode, key: str) -> Place:

@@ -49,6 +49,7 @@ ListenAddress = Annotated[str, AfterValidator(addresses.listen_address)]
 AdminAddress = Annotated[str | None, BeforeValidator(addresses.admin_address), WithJsonSchema({"type": "string"})]
 AllowedHost = Annotated[str, AfterValidator(addresses.allowed_host)]
 Origin = Annotated[str, AfterValidator(addresses.origin)]
+SocketPath = Annotated[str, AfterValidator(addresses.socket_path)]
 BaseUrl = Annotated[str, AfterValidator(urls.base_url)]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file)]
 HeaderName = Annotated[str, AfterValidator(names.header_name)]
@@ -126,6 +127,7 @@ class ProviderKeys:
     """The keys of a provider beside `preset`, `auth` and the preset's parameters."""
 
     base_url: BaseUrl
+    unix_socket: SocketPath | None = None
     allow_http: bool = False
     https_only: bool = False
     ca_file: ExistingFile | None = None
@@ -145,7 +147,7 @@ class ProviderKeys:
 class ProviderSettings:
     """`drop_headers` and `drop_query` are canonical names that callers' requests lose; a header may end in `*`.
 
-    `connect_timeout` is in seconds.
+    `connect_timeout` is in seconds. With a `unix_socket` connections go to that file instead of the URL's host.
     """
 
     name: str
@@ -153,6 +155,7 @@ class ProviderSettings:
     base_url: str
     scheme: AuthScheme
     policy: TokenPolicy
+    unix_socket: str | None = None
     allow_http: bool = False
     https_only: bool = False
     ca_file: Path | None = None

@@ -50,6 +50,7 @@ def read_provider(name: str, node: AnyNode, sources: Sources, report: Report) ->
         base_url=keys.base_url,
         scheme=scheme,
         policy=TokenPolicy(keys.token_lifetime, keys.refresh_margin, keys.single_live_token),
+        unix_socket=keys.unix_socket,
         allow_http=keys.allow_http,
         https_only=keys.https_only,
         ca_file=keys.ca_file,

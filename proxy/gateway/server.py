@@ -13,7 +13,7 @@ from aiohttp.web import RequestHandler, Server
 
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.gateway import Gateway
-from proxy.listening import SocketFile, is_admitted
+from proxy.listening import KEEPING_FILE, SocketFile, is_admitted
 
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1
@@ -49,14 +49,23 @@ class Listener(Server):
         if not is_admitted(transport.get_extra_info("socket"), self._socket_file):
             transport.abort()
 
-    async def listen(self, sock: socket.socket, socket_file: SocketFile = SocketFile()) -> None:  # noqa: B008 - frozen
-        """Begin to accept on a bound socket; `socket_file` says who may connect if it is one."""
+    async def listen(
+        self,
+        sock: socket.socket,
+        socket_file: SocketFile = SocketFile(),  # noqa: B008 - frozen
+        *,
+        is_passed: bool = False,
+    ) -> None:
+        """Begin to accept on a bound socket; `socket_file` says who may connect if it is one.
+
+        One that was passed to us outlives us: its file stays, and who waits in its queue is answered by our successor.
+        """
         loop = asyncio.get_running_loop()
         self._socket_file = socket_file
-        self._spare = sock.dup()
+        self._spare = None if is_passed else sock.dup()
         if sock.family == socket.AF_UNIX:
-            self._socket_path = Path(sock.getsockname())
-            self._listening = await loop.create_unix_server(self, sock=sock, backlog=_BACKLOG)
+            self._socket_path = None if is_passed else Path(sock.getsockname())
+            self._listening = await loop.create_unix_server(self, sock=sock, backlog=_BACKLOG, **KEEPING_FILE)
         else:
             self._listening = await loop.create_server(self, sock=sock, backlog=_BACKLOG)
 

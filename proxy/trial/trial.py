@@ -58,7 +58,7 @@ async def tried(
     """
     clock = clocks.of(settings.name, settings.base_url)
     trust = trusts([settings])[settings.name]
-    witness = Witness(DirectLogin(trust, settings.connect_timeout, clock))
+    witness = Witness(DirectLogin(settings, trust, clock))
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, witness)
     settings.scheme.bind(context)
 

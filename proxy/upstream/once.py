@@ -33,6 +33,7 @@ async def fetch_once(
     tls: ssl.SSLContext | None,
     connect_timeout: float,
     seconds: float,
+    unix_socket: str | None = None,
 ) -> WholeAnswer:
     """Send one request and read the whole answer, at most 64 KiB, within `seconds` in all.
 
@@ -42,7 +43,7 @@ async def fetch_once(
     lines = [f"{method} {target or '/'} HTTP/1.1", f"Host: {origin.authority}"]
     lines += [f"{name}: {value}" for name, value in headers]
     head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8", "surrogateescape")
-    pool = UpstreamPool(Dialer(origin, tls, connect_timeout))
+    pool = UpstreamPool(Dialer(origin, tls, connect_timeout, unix_socket))
     try:
         async with asyncio.timeout(seconds):
             connection = await pool.connect_anew()

@@ -26,6 +26,7 @@ FOUNDATION = {
     "proxy.hosts": set(),
     "proxy.memory": set(),
     "proxy.listening": set(),
+    "proxy.passed_sockets": {"proxy.listening"},
     "proxy.stamps": set(),
     "proxy.background": set(),
     "proxy.watching": {"proxy.background", "proxy.stamps"},
