@@ -8,6 +8,10 @@ these texts reach callers and logs. Only `proxy.gateway` turns an error into an 
 from __future__ import annotations
 
 
+class CannotStart(Exception):
+    """What is installed cannot do the work safely; the text says what to do about it."""
+
+
 class ProxyError(Exception):
     """Base of all: an answer that the proxy makes itself.
 

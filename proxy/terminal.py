@@ -19,6 +19,7 @@ from proxy.config.load import section_keys
 from proxy.config.names import METHODS
 from proxy.config.presets import preset_names
 from proxy.config.problems import ConfigError
+from proxy.errors import CannotStart
 from proxy.operating import NotFound, chosen
 from proxy.whereabouts import Whereabouts, folders, running
 
@@ -66,7 +67,7 @@ def exits(command: Callable[P, T]) -> Callable[P, T]:
             sys.exit(CONFIG_INVALID)
         except BrokenPipeError:
             sys.exit(FAILED)  # Whoever read the output has left.
-        except NotFound as error:
+        except (CannotStart, NotFound) as error:
             click.echo(f"authproxy: {error}", err=True)
             sys.exit(FAILED)
         except OSError as error:

@@ -265,3 +265,53 @@ async def test_a_stop_turns_nobody_away_who_is_connected(is_busy: bool) -> None:
         answers = await asyncio.wait_for(asyncio.gather(*asking), 5)
     assert [status(answer) for answer in answers] == [200] * 20
     assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("request_line", ["GET /a/x", "POST /a/x"])
+async def test_a_caller_who_ends_its_own_sending_still_gets_its_answers(request_line: str, count: int) -> None:
+    """Case 70: half-closed, as by `nc -N`, with one request or several."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(OK)
+
+    body = b"ab" if request_line.startswith("POST") else b""
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write((head(proxy, request_line, f"Content-Length: {len(body)}") + body) * count)
+        writer.write_eof()
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == count and answer.endswith(b"ok")
+
+
+async def test_a_caller_who_goes_away_in_the_middle_of_its_body_is_not_waited_for() -> None:
+    gone = asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(100):
+            pass
+        gone.set()
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(head(proxy, "POST /a/x", "Content-Length: 100000") + b"half")
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        if vendor.requests:
+            await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_callers_who_close_right_behind_their_answer_leave_nothing_behind() -> None:
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(200):
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(head(proxy))
+            await reader.readuntil(b"ok")
+            writer.close()
+        await asyncio.sleep(0.2)
+        assert len(os.listdir("/proc/self/fd")) < before + 20
