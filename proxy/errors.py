@@ -138,6 +138,15 @@ class HeadersTooLarge(CallerError):
     title = "The request's header section is too large."
 
 
+class Overloaded(ProxyError):
+    """More callers are connected than server.max_connections; this one is served when others have left."""
+
+    status = 503
+    code = "overloaded"
+    title = "Too many connections are open. Come again in a moment, or raise server.max_connections."
+    proxy_status = "connection_limit_reached"
+
+
 # --- The credential's ---------------------------------------------------------------------------------
 
 

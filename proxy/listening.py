@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import stat
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ PASSED = "systemd"
 KEEPING_FILE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 _MINE_ONLY = 0o600
+_OTHER_FILES = 64
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group (unix(7))
 
 
@@ -74,6 +77,21 @@ def is_admitted(sock: socket.socket | None, socket_file: SocketFile) -> bool:
         return True
     _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return socket_file.admits(uid)
+
+
+def affordable(connections: int) -> int:
+    """So many connections, or as many as this process may have open files for; that limit is raised if need be.
+
+    Each caller's connection wants one to a vendor; half as many more may be told to come again.
+    """
+    wanted = connections * 5 // 2 + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):  # Some systems allow less than they say.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+            soft = more
+    return max(min(connections, (soft - _OTHER_FILES) * 2 // 5), 1)
 
 
 def _bind_tcp(address: str) -> socket.socket:

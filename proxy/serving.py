@@ -11,7 +11,7 @@ from proxy.config.models import ServerSettings
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Client, Guard
 from proxy.gateway.server import Listener, check_parser
-from proxy.listening import bound_address, bound_port
+from proxy.listening import affordable, bound_address, bound_port
 from proxy.passed_sockets import PassedSockets, opened
 from proxy.secret import Secret
 
@@ -58,6 +58,7 @@ class Serving:
     def let_in(self, server: ServerSettings) -> None:
         """From now on serve callers and operators by these settings, at the addresses of before."""
         clients = [Client(name, client.token, frozenset(client.routes)) for name, client in server.clients.items()]
+        self._listener.max_connections = affordable(server.max_connections)
         self._gateway.guard = Guard(self._port, server.allowed_hosts, server.token, clients)
         configured = () if server.admin_token is None else (server.admin_token,)
         self._admin.allow(server.allowed_hosts, (self.admin_token, *configured))

@@ -102,6 +102,7 @@ class ServerSettings:
     clients: dict[ClientName, ClientSettings] = field(default_factory=dict)
     admin_token: Secret | None = None
     allowed_hosts: tuple[AllowedHost, ...] = ()
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     watch: bool = True
     drain_delay: Seconds | None = None
     drain_timeout: Seconds = 25.0

@@ -70,7 +70,8 @@ class CallerConnection(RequestHandler):
 
     __slots__ = (
         "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_outgoing", "_refuse", "body",
-        "deadline", "fields", "head", "is_busy", "message",
+        "deadline", "fields", "head", "is_busy", "is_surplus",
+        "message",
     )  # fmt: skip
 
     head: CallerHead
@@ -100,6 +101,7 @@ class CallerConnection(RequestHandler):
         self._is_ahead_paused = False
         self._has_ended = False
         self.is_busy = False
+        self.is_surplus = False
         self.body: Incoming | None = None
         self.deadline = Deadline(loop, self._out_of_time)
 
@@ -143,6 +145,7 @@ class CallerConnection(RequestHandler):
             and (not self._has_ended or bool(self._ahead))
             and (body is None or body.is_complete)
             and message.version == (1, 1)
+            and not self.is_surplus
         )
 
     @property

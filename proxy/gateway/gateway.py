@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 
-from proxy.errors import CallerError, ProxyError
+from proxy.errors import CallerError, Overloaded, ProxyError
 from proxy.gateway.body import HELD_LIMIT, caller_body
 from proxy.gateway.caller import CallerConnection, CallerGone, CallerHead
 from proxy.gateway.cors import answer_headers, preflight_answer
@@ -22,6 +22,8 @@ from proxy.gateway.route import Route, RouteTable
 from proxy.wire.heads import HeadMemory
 
 _log = logging.getLogger("authproxy.gateway")
+
+_OVERLOADED_SECONDS = 1
 
 
 class Gateway:
@@ -91,6 +93,8 @@ class Gateway:
 
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
         head = caller.head
+        if caller.is_surplus:
+            raise Overloaded(retry_after=_OVERLOADED_SECONDS)
         client = self.guard.check_caller(head.message.method, head.fields)
         if client is not None:
             passage.client = client.name

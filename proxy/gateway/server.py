@@ -34,6 +34,7 @@ class Listener(Server):
         # The handler is the connection's own; this one is never called.
         super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
         self._gateway = gateway
+        self.max_connections = 2048  # May be changed at any time.
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
         self._socket_file = SocketFile()
@@ -47,8 +48,12 @@ class Listener(Server):
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if not is_admitted(transport.get_extra_info("socket"), self._socket_file):
+        is_beyond_all_measure = len(self.connections) > self.max_connections + self.max_connections // 2
+        if is_beyond_all_measure or not is_admitted(transport.get_extra_info("socket"), self._socket_file):
             transport.abort()
+        elif isinstance(handler, CallerConnection):
+            # Its first request gets an answer that says so; hung up on, a caller would not know why.
+            handler.is_surplus = len(self.connections) > self.max_connections
 
     async def listen(
         self,
