@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 WINDOW = 8
+_VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)\}")
 
 
 def forms(secret: str) -> Iterator[bytes]:
@@ -34,3 +38,27 @@ def leaks(secrets: Iterable[str], output: bytes) -> list[str]:
         if any(form in output for form in (*forms(secret), *windows) if len(form) >= WINDOW):
             found.append(secret)
     return found
+
+
+def secrets_of(config: Any, environ: Mapping[str, str], folder: Path) -> set[str]:
+    """Every secret that a configuration names, so that no test has to say what is to be looked for."""
+    return {secret for secret in _named(config, environ, folder) if len(secret) >= WINDOW}
+
+
+def _named(config: Any, environ: Mapping[str, str], folder: Path) -> Iterator[str]:
+    match config:
+        case {"value": str(text)} if len(config) == 1:
+            yield text
+        case {"env": str(name)} if len(config) == 1:
+            yield environ.get(name, "")
+        case {"file": str(path)} if len(config) == 1:
+            file = folder / path
+            yield file.read_text(errors="replace").strip() if file.is_file() else ""
+        case dict():
+            for value in config.values():
+                yield from _named(value, environ, folder)
+        case list():
+            for value in config:
+                yield from _named(value, environ, folder)
+        case str():
+            yield from (environ.get(name, "") for name in _VARIABLE.findall(config))

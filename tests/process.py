@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -16,10 +17,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import yaml
 from click.testing import CliRunner
 
 from proxy.cli import cli
-from tests.canaries import leaks
+from tests.canaries import leaks, secrets_of
 
 # Of this test run alone: a proxy that somebody runs beside it is none of its business.
 _RUNTIME_FOLDER = tempfile.TemporaryDirectory(prefix="authproxy-tests-")
@@ -59,6 +61,7 @@ class Running:
     process: subprocess.Popen[str]
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
+    pages: bytes = b""
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         """The first match in what was written, on either stream. Blocks until it is there or the process ends."""
@@ -81,6 +84,25 @@ class Running:
     def address(self) -> str:
         return str(self.listening["event"].removeprefix("listening on "))
 
+    def look_at_admin_pages(self) -> None:
+        """Keep what an operator would see, if there is an admin listener and the process still lives."""
+        lines = [json.loads(line) for line in self.err if line.startswith("{") and '"admin"' in line]
+        admin = next((str(line["admin"]) for line in lines if line.get("admin")), "off")
+        if self.process.poll() is not None or admin == "off" or admin.startswith("unix:"):
+            return
+        host, _, port = admin.rpartition(":")
+        for page in ("/", "/metrics", "/readyz?verbose"):
+            connection = http.client.HTTPConnection(
+                host.replace("0.0.0.0", "127.0.0.1").strip("[]"), int(port), timeout=5
+            )
+            try:
+                connection.request("GET", page)
+                self.pages += connection.getresponse().read()
+            except OSError:
+                pass  # The test has stopped it.
+            finally:
+                connection.close()
+
     @property
     def written(self) -> bytes:
         return "".join([*self.out, *self.err]).encode()
@@ -99,7 +121,10 @@ def running(
     command: Sequence[str] = COMMAND,
     descriptors: Sequence[int] = (),
 ) -> Iterator[Running]:
-    """Start a command that serves; afterwards it is stopped and its output searched for `secrets`."""
+    """Start a command that serves; afterwards it is stopped, and its output and the admin pages are searched for
+    `secrets` and for all that its configuration names.
+    """
+    named = {*secrets, *_configured(arguments, environ or {})}
     process = subprocess.Popen(
         [*command, *arguments],
         stdout=subprocess.PIPE,
@@ -118,13 +143,27 @@ def running(
         reader.start()
     try:
         yield running
+        named |= _configured(arguments, environ or {})
+        running.look_at_admin_pages()
     finally:
         running.stop()
         for reader in readers:
             reader.join(10)
         process.stdout.close()
         process.stderr.close()
-    assert not leaks(secrets, running.written)
+    found = leaks(named, running.written + running.pages)
+    assert not found, f"{len(found)} secrets showed"
+
+
+def _configured(arguments: tuple[str, ...], environ: Mapping[str, str]) -> set[str]:
+    """The secrets that the configuration behind `-c` names, as it stands now."""
+    if "-c" not in arguments:
+        return set()
+    path = Path(arguments[arguments.index("-c") + 1])
+    try:
+        return secrets_of(yaml.safe_load(path.read_text()), {**os.environ, **environ}, path.parent)
+    except (OSError, yaml.YAMLError):
+        return set()
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:

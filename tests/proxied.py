@@ -17,7 +17,7 @@ from proxy.app import App
 from proxy.clock import Clock
 from proxy.config.load import load
 from proxy.logs import configure
-from tests.canaries import leaks
+from tests.canaries import leaks, secrets_of
 
 
 @dataclass
@@ -57,7 +57,7 @@ async def proxied(
     clock: Clock | None = None,
     server: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Proxied]:
-    """Start it; at the end look for `secrets` in the log, the admin pages and every answer that `client` got."""
+    """Start it; at the end look for `secrets`, and for all that the configuration names, in the log, the admin pages and every answer that `client` got."""
     config = {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", **(server or {})},
         "providers": providers,
@@ -68,6 +68,7 @@ async def proxied(
         path = Path(folder) / "authproxy.yaml"
         path.write_text(json.dumps(config))
         settings = load(path, environ or {})
+        named = secrets_of(config, environ or {}, path.parent)
     app = App(settings, configure(log, json=True, level="debug"), clock)
     await app.start()
     seen: list[bytes] = []
@@ -95,5 +96,5 @@ async def proxied(
     finally:
         await app.stop(1)
     configure(io.StringIO(), json=True).flush()
-    found = leaks(secrets, b"\n".join([log.getvalue().encode(), *seen]))
+    found = leaks({*secrets, *named}, b"\n".join([log.getvalue().encode(), *seen]))
     assert not found, f"{len(found)} secrets showed"

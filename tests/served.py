@@ -17,6 +17,7 @@ from proxy.schemes.base import AnswerHead, AuthScheme, Injection, OutboundReques
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
+from tests.canaries import leaks
 
 CANARY = "CANARY-7f3a-credential"
 
@@ -85,9 +86,11 @@ class Served:
                 writer.write(segment)
                 await writer.drain()
             async with asyncio.timeout(10):
-                return await reader.read()
+                answer = await reader.read()
         finally:
             writer.close()
+        assert not leaks([CANARY], answer), "the credential showed"
+        return answer
 
     async def ask(self, line: str, *fields: str, body: bytes = b"", host: str | None = None) -> bytes:
         """One request with `Connection: close`; the raw answer."""
