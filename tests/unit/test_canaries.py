@@ -28,7 +28,7 @@ def test_other_forms_are_found(form: str) -> None:
 
 
 def test_what_is_no_secret_is_not_found() -> None:
-    assert leaks([SECRET], b"CANARY/ 42+long =enough CANARY/4") == []
+    assert leaks([SECRET], b"CANARY/ 42+long =enough CANARY/") == []
 
 
 def test_every_secret_of_a_configuration_is_known(tmp_path: Path) -> None:
