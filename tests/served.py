@@ -19,7 +19,7 @@ from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
 from tests.canaries import leaks
 
-CANARY = "CANARY-7f3a-credential"
+CANARY = "CANARY-7f3a-9c0e-51d2"
 
 
 @dataclass(kw_only=True, eq=False)

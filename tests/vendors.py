@@ -49,7 +49,12 @@ async def behind(
             providers[name] = {key: vendor.url if value == "$url" else value for key, value in more.items()}
         secrets = tuple(value for name, value in vendor.credentials.items() if name not in echoed)
         async with proxied(
-            providers, routes or {f"/{vendor.route}": "vendor"}, secrets=secrets, environ=environ, clock=clock
+            providers,
+            routes or {f"/{vendor.route}": "vendor"},
+            secrets=secrets,
+            shown=tuple(vendor.credentials[name] for name in echoed if name in vendor.credentials),
+            environ=environ,
+            clock=clock,
         ) as proxy:
             yield proxy
     assert vendor.breaches == []
