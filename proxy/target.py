@@ -6,8 +6,11 @@ signatures are made over it. The same functions build what a scheme signs and wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote_plus
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 def canonical(name: str) -> str:
@@ -36,13 +39,17 @@ def has_parameter(target: str, names: Collection[str]) -> bool:
 
 def add_parameters(target: str, parameters: Iterable[tuple[str, str]]) -> str:
     """The target with these parameters behind its own, percent-encoded (RFC 3986 unreserved stay as they are)."""
-    added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
+    added = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in parameters])
     if not added:
         return target
     _, mark, query = target.partition("?")
     if not mark:
         return f"{target}?{added}"
     return f"{target}&{added}" if query else target + added
+
+
+def _quoted(text: str) -> str:
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def _is_named(piece: str, names: Collection[str]) -> bool:

@@ -36,10 +36,12 @@ Part = str | Place | Secret
 class Template:
     """`parts` are literals, places and secrets, in order."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("_steps", "parts")
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
         self.parts = parts
+        # The name to look up, or what stands there anyway.
+        self._steps = [(str(part), "") if isinstance(part, Place) else (None, part) for part in parts]
 
     @classmethod
     def parse(cls, text: str) -> Template:
@@ -58,36 +60,20 @@ class Template:
 
     def render(self, scope: Scope) -> str:
         """The text with every place filled in. Raises KeyError for a name that the scope lacks."""
-        return "".join(self._texts(scope))
+        return "".join([_text(part if name is None else scope[name]) for name, part in self._steps])
 
     def render_bytes(self, scope: Scope) -> bytes:
         """As `render`, in UTF-8, for scopes in which some values are bytes (a request's body)."""
-        return b"".join(value if isinstance(value, bytes) else value.encode() for value in self._values(scope))
+        return b"".join([_octets(part if name is None else scope[name]) for name, part in self._steps])
 
     def masked(self, scope: Scope) -> str:
         """As `render`, with *** for every secret: for `explain`."""
-        return "".join(
-            MASK if isinstance(part, Secret) or isinstance(_look_up(part, scope), Secret) else _text(part, scope)
-            for part in self.parts
-        )
+        values = [part if name is None else scope[name] for name, part in self._steps]
+        return "".join([MASK if isinstance(value, Secret) else _text(value) for value in values])
 
     def hides(self, scope: Scope) -> bool:
         """Whether `masked` has to hide anything; a name that the scope lacks hides nothing."""
         return any(isinstance(part, Secret) or isinstance(scope.get(str(part)), Secret) for part in self.parts)
-
-    def _values(self, scope: Scope) -> Iterator[str | bytes]:
-        for part in self.parts:
-            value = _look_up(part, scope)
-            if isinstance(value, Secret):
-                yield value.reveal()
-            elif isinstance(value, str | bytes):
-                yield value
-            else:
-                yield value()
-
-    def _texts(self, scope: Scope) -> Iterator[str]:
-        for value in self._values(scope):
-            yield value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
     def __repr__(self) -> str:
         return f"Template({''.join('{{' + p + '}}' if isinstance(p, Place) else str(p) for p in self.parts)!r})"
@@ -199,12 +185,16 @@ def _split(text: str) -> Iterator[str | Place]:
         yield text[at:]
 
 
-def _look_up(part: Part, scope: Scope) -> Value:
-    return scope[str(part)] if isinstance(part, Place) else part
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Secret):
+        return value.reveal()
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value()
 
 
-def _text(part: Part, scope: Scope) -> str:
-    return Template((part,)).render(scope)
+def _octets(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else _text(value).encode()
 
 
 def _leaves(document: Any) -> Iterator[Template]:

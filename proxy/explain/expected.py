@@ -16,8 +16,8 @@ from proxy.schemes.signing_scope import (
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
+    SigningScope,
     iso_timestamp,
-    moment_scope,
 )
 from proxy.secret import Secret
 from proxy.target import add_parameters, canonical
@@ -42,7 +42,7 @@ def expected_signing(
     at = _moment(scheme, bound, said, wall)
     variables = variable_scope(scheme.variables)
     places = scheme.message.names | {name for text in scheme.query.values() for name in text.names}
-    scope: dict[str, Value] = {**variables, **moment_scope(at, frozenset(places), scheme.valid_for), **bound}
+    scope: dict[str, Value] = {**variables, **SigningScope(places).of_moment(at, scheme.valid_for), **bound}
     path, _, query = request.target.partition("?")
     added = [(name, text.render(scope)) for name, text in scheme.query.items() if "signature" not in text.names]
     pieces = [*query.split("&"), *(add_parameters("", [pair])[1:] for pair in added)]

@@ -14,7 +14,7 @@ from proxy.gateway.caller import CallerHead
 from proxy.gateway.cors import is_preflight
 from proxy.gateway.guard import check_page
 from proxy.gateway.headers import check_framing, field_value
-from proxy.gateway.outbound import opening, outbound_request
+from proxy.gateway.outbound import common_lines, outbound_request
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 from proxy.schemes.base import OutboundRequest
@@ -25,14 +25,14 @@ _VERSIONS = frozenset({(1, 0), (1, 1)})
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`request` has no body and no credential yet, and begins with `opening` on the wire; `origin` is a web page's."""
+    """`request` has no body and no credential yet; `lines` are its fields on the wire. `origin` is a web page's."""
 
     routes: RouteTable
     route: Route
     origin: str | None
     is_preflight: bool
     request: OutboundRequest = field(repr=False)
-    opening: bytes = field(repr=False)
+    lines: bytes = field(repr=False)
 
 
 def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None], None]) -> Decision:
@@ -58,4 +58,4 @@ def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None],
     if not asks_first:
         route.check(message.method, target, message.raw_headers)
     request = outbound_request(route, message.method, target, message.raw_headers, b"")
-    return Decision(routes, route, origin, asks_first, request, opening(route, request))
+    return Decision(routes, route, origin, asks_first, request, common_lines(route, request))

@@ -9,7 +9,7 @@ from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.decision import Decision
 from proxy.gateway.inspection import readable_body
-from proxy.gateway.outbound import completed, request_head
+from proxy.gateway.outbound import completed, request_line
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
 from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
@@ -67,10 +67,7 @@ async def _send(
         request = OutboundRequest(method, request.origin, request.target, request.headers, held)
     injection = await authorized(route, request)
     try:
-        if injection.query:
-            head = request_head(route, request, injection, body.framing)
-        else:
-            head = completed(decision.opening, injection, body.framing)
+        head = completed(request_line(request, injection) + decision.lines, injection, body.framing)
         if on_new_connection:
             connection = await pool.connect_anew()
         else:

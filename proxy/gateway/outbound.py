@@ -6,8 +6,6 @@ uses the same two, so what it prints is what would be sent.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from proxy.gateway.headers import RawHeaders, passing
 from proxy.gateway.route import Route
 from proxy.gateway.target import provider_target
@@ -32,23 +30,24 @@ def outbound_request(
 
 def request_head(route: Route, request: OutboundRequest, injection: Injection, framing: RawHeaders) -> bytes:
     """Request line and header section, with the empty line behind it."""
-    if injection.query:
-        request = replace(request, target=add_parameters(request.target, injection.query))
-    return completed(opening(route, request), injection, framing)
+    return completed(request_line(request, injection) + common_lines(route, request), injection, framing)
 
 
-def opening(route: Route, request: OutboundRequest) -> bytes:
-    """The request line, and the fields that go with every request that is asked like this."""
-    lines = [
-        f"{request.method} {request.target} HTTP/1.1\r\nHost: {route.provider.origin.authority}\r\n".encode("ascii")
-    ]
+def request_line(request: OutboundRequest, injection: Injection) -> bytes:
+    target = add_parameters(request.target, injection.query) if injection.query else request.target
+    return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")
+
+
+def common_lines(route: Route, request: OutboundRequest) -> bytes:
+    """The fields that go with every request that is asked like this."""
+    lines = [f"Host: {route.provider.origin.authority}\r\n".encode("ascii")]
     for name, value in request.headers:
         lines += (name, b": ", value, b"\r\n")
     return b"".join(lines)
 
 
 def completed(begun: bytes, injection: Injection, framing: RawHeaders) -> bytes:
-    """An opening, with the fields of this one request behind it."""
+    """What a request begins with, and the fields of this one behind it."""
     if not framing:
         return b"%b%b\r\n" % (begun, injection.lines)
     ((name, value),) = framing

@@ -38,9 +38,7 @@ from proxy.schemes.signing_scope import (
     REQUEST_PLACES,
     TARGET_PLACES,
     Moments,
-    moment_scope,
-    request_scope,
-    target_scope,
+    SigningScope,
 )
 from proxy.schemes.token_bearing import TOKEN_SHOWN, take
 from proxy.secret import MASK, Secret
@@ -102,6 +100,7 @@ class HmacSignature(AuthScheme):
         self._signed_query = {name: t for name, t in self.query.items() if "signature" not in t.names}
         self._late_query = {name: t for name, t in self.query.items() if "signature" in t.names}
         self._names = self._used_names()
+        self._places = SigningScope(self._names)
         self._signed_alone = [name.removeprefix("hmac.") for name in self._names if name.startswith("hmac.")]
         require_known_places("hmac", self._signed_alone, variables)
         self._is_dated = bool(self._names & (MOMENT_PLACES - {"nonce"}))
@@ -160,14 +159,14 @@ class HmacSignature(AuthScheme):
 
     def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
         """The query to inject. Fills the scope with what the request, the moment and the signature are."""
-        scope |= request_scope(request, self._names)
+        scope |= self._places.of_request(request)
         moment = self._moments.of(request, self._provider.clock.wall())
-        scope |= moment_scope(moment, self._names, self.valid_for)
+        scope |= self._places.of_moment(moment, self.valid_for)
         for name in self._signed_alone:
             # As good as the secret that the vendor wants it for.
             scope[f"hmac.{name}"] = Secret(self._digest(self.variables[name].render_bytes({})), "signed")
         query = rendered(self._signed_query, scope)
-        scope |= target_scope(request, query, self._names)
+        scope |= self._places.of_target(request, query)
         scope["signature"] = self._digest(self.message.render_bytes(scope))
         return query + rendered(self._late_query, scope)
 
@@ -181,7 +180,7 @@ class HmacSignature(AuthScheme):
         if self._last_shown is None or self._last_shown[0] is not request:
             scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
             self._sign(request, scope)
-            texts = target_scope(request, masked(self._signed_query, scope), self._names)
+            texts = self._places.of_target(request, masked(self._signed_query, scope))
             self._last_shown = request, scope | {name: unquoted_mask(str(text)) for name, text in texts.items()}
         return self._last_shown[1]
 

@@ -61,53 +61,67 @@ class Moments:
         return wall if moment == now else moment / 1000
 
 
-def request_scope(request: OutboundRequest, names: Iterable[str]) -> dict[str, Value]:
-    """The parts of the request that no injection changes; `names` are those that are used."""
-    body = request.body or b""
-    scope: dict[str, Value] = {
-        "method": request.method,
-        "origin": request.origin,
-        "host": request.origin.partition("://")[2],
-        "path": request.target.partition("?")[0],
-        "body": body,
-        "body_sha256": lambda: hashlib.sha256(body).hexdigest(),
-        "body_sha256_base64": lambda: b64encode(hashlib.sha256(body).digest()).decode(),
-        "body_sha512": lambda: hashlib.sha512(body).hexdigest(),
-    }
-    for name in names:
-        if name.startswith("header."):
-            # As bytes: a value that is not ASCII is signed as it is sent.
-            scope[name] = (request.header(name.removeprefix("header.")) or "").encode("latin-1")
-    return scope
+Make = Callable[[OutboundRequest], Value]
+
+_OF_REQUEST: dict[str, Make] = {
+    "method": lambda request: request.method,
+    "origin": lambda request: request.origin,
+    "host": lambda request: request.origin.partition("://")[2],
+    "path": lambda request: request.target.partition("?")[0],
+    "body": lambda request: request.body or b"",
+    "body_sha256": lambda request: hashlib.sha256(request.body or b"").hexdigest(),
+    "body_sha256_base64": lambda request: b64encode(hashlib.sha256(request.body or b"").digest()).decode(),
+    "body_sha512": lambda request: hashlib.sha512(request.body or b"").hexdigest(),
+}
+_OF_MOMENT: dict[str, Callable[[float, float], str]] = {
+    "timestamp": lambda wall, valid_for: str(int(wall)),
+    "timestamp_ms": lambda wall, valid_for: str(round(wall * 1000)),
+    "timestamp_iso": lambda wall, valid_for: iso_timestamp(wall),
+    "expires": lambda wall, valid_for: str(int(wall + valid_for)),
+    "nonce": lambda wall, valid_for: uuid4().hex,
+}
+_OF_TARGET: dict[str, Callable[[str, str], str]] = {
+    "target": lambda origin, target: target,
+    "url": lambda origin, target: origin + target,
+    "query": lambda origin, target: target.partition("?")[2],
+    "target_decoded": lambda origin, target: unescaped(target),
+    "query_decoded": lambda origin, target: unescaped(target.partition("?")[2]),
+}
 
 
-def moment_scope(wall: float, names: frozenset[str], valid_for: float) -> dict[str, Value]:
-    """One moment, in seconds since the epoch, in every usual form, and a number used once; `names` are those used.
+class SigningScope:
+    """What the places stand for that a scheme uses, and no others: most schemes use three or four of them."""
 
-    `expires` is `valid_for` seconds later, in whole seconds.
-    """
-    scope: dict[str, Value] = {"timestamp": str(int(wall)), "timestamp_ms": str(round(wall * 1000))}
-    if "expires" in names:
-        scope["expires"] = str(int(wall + valid_for))
-    if "timestamp_iso" in names:
-        scope["timestamp_iso"] = iso_timestamp(wall)
-    if "nonce" in names:
-        scope["nonce"] = uuid4().hex
-    return scope
+    def __init__(self, names: Iterable[str]) -> None:
+        self._of_request = [(name, make) for name in names if (make := _maker(name)) is not None]
+        self._of_moment = [(name, _OF_MOMENT[name]) for name in names if name in _OF_MOMENT]
+        self._of_target = [(name, _OF_TARGET[name]) for name in names if name in _OF_TARGET]
+
+    def of_request(self, request: OutboundRequest) -> dict[str, Value]:
+        """The parts of the request that no injection changes."""
+        return {name: make(request) for name, make in self._of_request}
+
+    def of_moment(self, wall: float, valid_for: float) -> dict[str, Value]:
+        """One moment, in seconds since the epoch, in every form that is used, and a number used once.
+
+        `expires` is `valid_for` seconds later, in whole seconds.
+        """
+        return {name: make(wall, valid_for) for name, make in self._of_moment}
+
+    def of_target(self, request: OutboundRequest, injected: Iterable[tuple[str, str]]) -> dict[str, Value]:
+        """The target as it is sent, with the injected parameters behind the request's own."""
+        if not self._of_target:
+            return {}
+        target = add_parameters(request.target, injected)
+        return {name: make(request.origin, target) for name, make in self._of_target}
 
 
-def target_scope(
-    request: OutboundRequest, injected: Iterable[tuple[str, str]], names: frozenset[str]
-) -> dict[str, Value]:
-    """The target as it is sent, with the injected parameters behind the request's own; `names` are those used."""
-    target = add_parameters(request.target, injected)
-    query = target.partition("?")[2]
-    scope: dict[str, Value] = {"target": target, "url": request.origin + target, "query": query}
-    if "target_decoded" in names:
-        scope["target_decoded"] = unescaped(target)
-    if "query_decoded" in names:
-        scope["query_decoded"] = unescaped(query)
-    return scope
+def _maker(name: str) -> Make | None:
+    if not name.startswith("header."):
+        return _OF_REQUEST.get(name)
+    wanted = name.removeprefix("header.")
+    # As bytes: a value that is not ASCII is signed as it is sent.
+    return lambda request: (request.header(wanted) or "").encode("latin-1")
 
 
 def unescaped(text: str) -> str:
