@@ -10,10 +10,11 @@ from proxy.admin.server import AdminServer
 from proxy.config.models import ServerSettings
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Client, Guard
-from proxy.gateway.server import Listener, check_parser
+from proxy.gateway.server import Listener
 from proxy.listening import affordable, bound_address, bound_port
 from proxy.passed_sockets import PassedSockets, opened
 from proxy.secret import Secret
+from proxy.wire.selfcheck import check_aiohttp
 
 log = logging.getLogger("authproxy.app")
 
@@ -28,7 +29,7 @@ class Serving:
     """
 
     def __init__(self, gateway: Gateway, admin: AdminServer) -> None:
-        check_parser()
+        check_aiohttp()
         self.address = ""
         self.admin_address: str | None = None
         self.admin_token = Secret(token_urlsafe(32), "made at start")

@@ -6,12 +6,9 @@ import asyncio
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from aiohttp import http_parser
 from aiohttp.web import RequestHandler, Server
 
-from proxy.errors import CannotStart
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.gateway import Gateway
 from proxy.listening import KEEPING_FILE, SocketFile, is_admitted
@@ -117,10 +114,3 @@ class Listener(Server):
             if not any(isinstance(one, CallerConnection) and one.is_delivering for one in self.connections):
                 return
             await asyncio.sleep(_DELIVERY_SECONDS / _DELIVERY_LOOKS)
-
-
-def check_parser() -> None:
-    """Refuse to work with aiohttp's pure-Python parser, which lets through what the C parser refuses."""
-    parser: Any = http_parser.HttpRequestParser
-    if parser.__module__ != "aiohttp._http_parser":
-        raise CannotStart("aiohttp's C parser is not in use; unset AIOHTTP_NO_EXTENSIONS and install a binary wheel")
