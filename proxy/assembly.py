@@ -116,6 +116,7 @@ def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: Tok
         pool,
         settings.drop_headers,
         frozenset(settings.drop_query),
+        settings.graphql_subscriptions,
     )
 
 
@@ -131,5 +132,6 @@ def build_route(settings: RouteSettings, provider: Provider) -> Route:
         allowed_origins=settings.allowed_origins,
         encoded_slashes=settings.encoded_slashes,
         timeout=settings.timeout,
+        websocket_idle_timeout=settings.websocket_idle_timeout,
         max_body=settings.max_body,
     )

@@ -142,6 +142,7 @@ class ProviderKeys:
     token_lifetime: Lifetime | None = None
     refresh_margin: Seconds | None = None
     single_live_token: bool = False
+    graphql_subscriptions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,7 @@ class ProviderSettings:
     connect_timeout: float = 10.0
     max_connections: int = 256
     max_waiting: int = 1024
+    graphql_subscriptions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,7 @@ class RouteSettings:
     deny_headers: frozenset[ComparedHeader] = frozenset()
     deny_query: frozenset[ComparedParameter] = frozenset()
     timeout: Seconds = 60.0
+    websocket_idle_timeout: Seconds | None = None
     max_body: Size | None = None
     encoded_slashes: bool = False
     allowed_origins: frozenset[Origin] = frozenset()

@@ -61,6 +61,7 @@ def read_provider(name: str, node: AnyNode, sources: Sources, report: Report) ->
         connect_timeout=keys.connect_timeout,
         max_connections=keys.max_connections,
         max_waiting=keys.max_waiting,
+        graphql_subscriptions=keys.graphql_subscriptions,
     )
 
 

@@ -70,8 +70,7 @@ class CallerConnection(RequestHandler):
 
     __slots__ = (
         "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_outgoing", "_refuse", "body",
-        "deadline", "fields", "head", "is_busy", "is_surplus",
-        "message",
+        "deadline", "fields", "head", "is_busy", "is_surplus", "last_words", "message",
     )  # fmt: skip
 
     head: CallerHead
@@ -104,6 +103,8 @@ class CallerConnection(RequestHandler):
         self.is_surplus = False
         self.body: Incoming | None = None
         self.deadline = Deadline(loop, self._out_of_time)
+        # What to write where everything ends while a tunnel is open; an answer that is cut off is ended by a reset.
+        self.last_words: Callable[[], bytes] | None = None
 
     # --- What the gateway uses ------------------------------------------------------------------------
 
@@ -135,6 +136,24 @@ class CallerConnection(RequestHandler):
         """End the connection so that it shows: a reset, for an end of file could be the body's end."""
         self._outgoing.flush()  # Whoever has seen a part of an answer does not take it for one that never came.
         abort(self.transport)
+
+    def switch(self, last_words: Callable[[], bytes]) -> Incoming:
+        """From now on what the caller sends is no request, until its end: the connection is a tunnel."""
+        self.last_words = last_words
+        self.body = body = Incoming(self._loop, self)
+        ahead, self._ahead = self._ahead, b""
+        if ahead:
+            body.receive(ahead)
+        if self._has_ended:
+            body.end()
+        if self._is_ahead_paused:
+            self._is_ahead_paused = False
+            self._resume_transport_reading()
+        return body
+
+    @property
+    def socket(self) -> socket.socket | None:
+        return None if self.transport is None else self.transport.get_extra_info("socket")
 
     @property
     def may_stay(self) -> bool:
@@ -179,7 +198,9 @@ class CallerConnection(RequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp never asks for a half-open connection.
         """A caller who is done with sending may still wait for the answer."""
         self._has_ended = True
-        if self.body is not None:
+        if self.last_words is not None and self.body is not None:
+            self.body.end()
+        elif self.body is not None:
             self.body.fail(CallerGone())
         if self.is_busy:
             self._loop.call_later(_LOOKS[0], self._look_after_caller, 0)
@@ -229,7 +250,9 @@ class CallerConnection(RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection; an answer that is cut off must not look complete."""
-        if self.is_busy:
+        if self.is_busy and self.last_words is not None and self.transport is not None:
+            self._outgoing.write(self.last_words())
+        elif self.is_busy:
             self.abort()
         task = self._task_handler
         self.force_close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from proxy.errors import CredentialError
@@ -16,33 +17,39 @@ from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
 from proxy.upstream.connection import StaleConnection
 from proxy.upstream.exchange import REPEATABLE_METHODS, Answer, exchange
 
+# One attempt or more: what went out with which injection, and what came back.
+Send = Callable[[Decision, CallerConnection, Passage], Awaitable[tuple[Answer, Injection]]]
 
-async def forward(decision: Decision, caller: CallerConnection, passage: Passage) -> Answer:
+
+async def forward(decision: Decision, caller: CallerConnection, passage: Passage, send: Send | None = None) -> Answer:
     """Send the request with its credential; once more if the answer says that the credential died.
 
     A second attempt is made from the original request, with a new authorization, at most once, and only if
-    the body is at hand. Raises a CallerError, CredentialError or UpstreamError.
+    the body is at hand. `send` is for what is no ordinary exchange.
+
+    Raises a CallerError, CredentialError or UpstreamError.
     """
     provider, body = decision.route.provider, passage.body
     if provider.scheme.needs_body or body.is_small:
         await body.hold()
-    answer, injection = await _send(decision, caller, passage)
+    send = send or _send
+    answer, injection = await send(decision, caller, passage)
     if not provider.judges_answers:
         return answer
     try:
         is_rejected = provider.scheme.rejected(await _judged(provider, answer), injection)
         if is_rejected and body.held is not None:
-            return await _replay(decision, caller, passage, answer)
+            return await _replay(decision, caller, passage, answer, send)
     except BaseException:
         answer.abort()
         raise
     return answer
 
 
-async def _replay(decision: Decision, caller: CallerConnection, passage: Passage, first: Answer) -> Answer:
+async def _replay(decision: Decision, caller: CallerConnection, passage: Passage, first: Answer, send: Send) -> Answer:
     """The answer to the second attempt; the first one stands if there is no fresh credential."""
     try:
-        answer, injection = await _send(decision, caller, passage)
+        answer, injection = await send(decision, caller, passage)
     except CredentialError:
         return first
     first.abort()

@@ -19,6 +19,8 @@ from proxy.gateway.passage import Passage, Witness
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import relay
 from proxy.gateway.route import Route, RouteTable
+from proxy.gateway.tunnel import Tunnel
+from proxy.gateway.websocket import Handshake, asks_for_websocket, granted
 from proxy.wire.heads import HeadMemory
 
 _log = logging.getLogger("authproxy.gateway")
@@ -58,10 +60,10 @@ class Gateway:
         try:
             return await self._pass_on(caller, passage)
         except CallerGone:
-            passage.status = 499
+            passage.hung_up()
             return False
         except asyncio.CancelledError:
-            passage.status = 499
+            passage.hung_up()
             raise
         except ProxyError as error:
             return self._refuse(caller, passage, error)
@@ -113,10 +115,16 @@ class Gateway:
             limit = HELD_LIMIT
         passage.body = caller_body(caller, limit)
 
-        answer = await forward(decision, caller, passage)
+        handshake = Handshake(head.message) if head.message.upgrade and asks_for_websocket(caller) else None
+        answer = await forward(decision, caller, passage, None if handshake is None else handshake.send)
 
         passage.answered = monotonic()
         passage.status = answer.status
+        if handshake is not None and answer.status == 101:
+            opening = handshake.opening(route, answer)
+            tunnel = Tunnel(caller, answer.connection, passage, route.websocket_idle_timeout)
+            await tunnel.run(granted(answer), opening, route.timeout)
+            return False
         keep_alive = self._keeps_alive(caller)
         extra = () if decision.origin is None else answer_headers(decision.origin)
         try:

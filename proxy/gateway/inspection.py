@@ -16,6 +16,8 @@ async def readable_body(answer: Answer) -> bytes | None:
 
     Raises an UpstreamError if the answer breaks off meanwhile.
     """
+    if answer.status == 101:
+        return None  # What follows is no body.
     headers = {name.lower(): value for name, value in answer.headers}
     if not _is_json(headers.get(b"content-type", b"")) or _length(headers) > _LIMIT:
         return None

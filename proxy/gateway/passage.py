@@ -34,6 +34,11 @@ class Passage:
         self.response_bytes = 0
         self.body: CallerBody | NoBody = NO_BODY
 
+    def hung_up(self) -> None:
+        """The caller left; which is how a tunnel may well end, and no answer that was missed."""
+        if self.status != 101:
+            self.status = 499
+
     @property
     def request_bytes(self) -> int:
         return self.body.bytes_read

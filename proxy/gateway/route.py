@@ -17,7 +17,10 @@ from proxy.upstream.pool import UpstreamPool
 
 @dataclass(frozen=True, eq=False)
 class Provider:
-    """One account at one API. `base_path` is "" or "/v1"; names in `drop_*` are canonical."""
+    """One account at one API. `base_path` is "" or "/v1"; names in `drop_*` are canonical.
+
+    `graphql_subscriptions`: over WebSocket the credential is wanted in the first message too.
+    """
 
     name: str
     origin: Origin
@@ -26,6 +29,7 @@ class Provider:
     pool: UpstreamPool
     drop_headers: tuple[str, ...] = ()
     drop_query: frozenset[str] = frozenset()
+    graphql_subscriptions: bool = False
 
     @cached_property
     def judges_answers(self) -> bool:
@@ -40,7 +44,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Route:
-    """`timeout` is in seconds, `max_body` in bytes (None: no limit where the body need not be held)."""
+    """`timeout` and `websocket_idle_timeout` (None: no limit) are in seconds.
+
+    `max_body` is in bytes (None: no limit where the body need not be held).
+    """
 
     prefix: str
     provider: Provider
@@ -52,6 +59,7 @@ class Route:
     allowed_origins: frozenset[str] = frozenset()
     encoded_slashes: bool = False
     timeout: float = 60.0
+    websocket_idle_timeout: float | None = None
     max_body: int | None = None
     # Derived, once: what callers' headers and parameters are dropped for.
     header_filter: HeaderFilter

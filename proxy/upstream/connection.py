@@ -7,6 +7,7 @@ and the vendor keeps the connection open, once more.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from aiohttp.http_exceptions import HttpProcessingError
@@ -55,8 +56,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim", "_loop",
-        "_outgoing",
-        "_should_close", "_transport", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
+        "_may_switch", "_outgoing", "_should_close",
+        "_transport", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +75,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._drain_waiter: asyncio.Future[None] | None = None
         self.writing_paused = False
         self._should_close = False
+        self._may_switch = False
         self._bytes_seen = False
         self._expects_body = True
         self._has_answered = False
@@ -98,11 +100,24 @@ class UpstreamConnection(asyncio.Protocol):
         self._interim = 0
         return self._answer
 
+    def use_once(self) -> None:
+        """What follows is one exchange, in which the vendor may switch to another protocol (101), and no other.
+
+        After a 101 `body` is all that comes, until the end.
+        """
+        self._should_close = self._may_switch = True
+
     def write(self, octets: bytes) -> None:
         """Queue bytes. Raises UpstreamDisconnected when the connection is gone."""
         if self._transport is None or self._transport.is_closing():
             raise self._disconnected()
         self._outgoing.write(octets)
+
+    def write_eof(self) -> None:
+        """Tell the vendor that nothing more will be written, where the connection can (TLS cannot)."""
+        if self._transport is not None and self._transport.can_write_eof():
+            self._outgoing.flush()
+            self._transport.write_eof()
 
     async def drain(self) -> None:
         """Wait while the vendor takes no more."""
@@ -112,6 +127,10 @@ class UpstreamConnection(asyncio.Protocol):
             await self._drain_waiter
         if self._transport is None:
             raise self._disconnected()
+
+    @property
+    def socket(self) -> socket.socket | None:
+        return None if self._transport is None else self._transport.get_extra_info("socket")
 
     @property
     def is_open(self) -> bool:
@@ -208,7 +227,7 @@ class UpstreamConnection(asyncio.Protocol):
             head, data = self._heads.read(data)
             if head is None:
                 return b""
-            if head.status >= 200:
+            if head.status >= 200 or (head.status == 101 and self._may_switch):
                 self._take(head)
                 return data
             self._interim += 1

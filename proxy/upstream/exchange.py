@@ -52,6 +52,11 @@ class Answer:
         self._is_over = False
 
     @property
+    def connection(self) -> UpstreamConnection:
+        """For whoever goes on with it in another protocol."""
+        return self._connection
+
+    @property
     def is_read(self) -> bool:
         """Whether the whole body has come and been read."""
         return not self._peeked and (self._body is None or self._body.is_read)

@@ -12,6 +12,8 @@ from proxy.wire.heads import HeadMemory
 
 MAX_CONNECTIONS = 256
 MAX_WAITING = 1024
+# Tunnels stay open as long as they like; they shall not take the turn of requests.
+MAX_TUNNELS = 1024
 # Shorter than the keep-alive of common servers, so that mostly we are the one to close.
 _MAX_IDLE_SECONDS = 15.0
 # Node's servers close after 5 s. A request that cannot be repeated is not risked on an older connection.
@@ -42,6 +44,7 @@ class UpstreamPool:
         self._memory: HeadMemory[VendorHead] = HeadMemory()
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
+        self._apart: set[UpstreamConnection] = set()
         self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
         self._reserved = 0
         self._is_retired = False
@@ -79,6 +82,20 @@ class UpstreamPool:
             raise
         return connection
 
+    async def connect_apart(self) -> UpstreamConnection:
+        """A new connection beside the others, for one exchange that may become a tunnel. Raises an UpstreamError."""
+        if len(self._apart) >= MAX_TUNNELS:
+            raise UpstreamBusy(retry_after=_RETRY_AFTER)
+        connection = UpstreamConnection(asyncio.get_running_loop(), HeadMemory(), self._apart.discard)
+        connection.use_once()
+        self._apart.add(connection)
+        try:
+            await self._dialer.dial(connection)
+        except BaseException:
+            self._apart.discard(connection)
+            raise
+        return connection
+
     def release(self, connection: UpstreamConnection, now: float) -> None:
         """Give a connection back after an exchange; it is closed unless it can be used again."""
         if not connection.is_reusable or self._is_retired:
@@ -103,7 +120,7 @@ class UpstreamPool:
 
     def close(self) -> None:
         """End every connection, in use or not."""
-        for connection in list(self._open):
+        for connection in [*self._open, *self._apart]:
             connection.close()
 
     async def _turn(self) -> UpstreamConnection | None:

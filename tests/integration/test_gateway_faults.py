@@ -271,7 +271,7 @@ async def test_a_caller_who_pipelines_and_never_reads_is_not_answered_on_and_on(
 async def test_an_upgrade_is_not_passed_on_and_what_follows_is_the_next_request() -> None:
     async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
         first = request_head(
-            proxy, "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", line="GET /a/1"
+            proxy, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x", line="GET /a/1"
         )
         answer = await proxy.send(first + request_head(proxy, "Connection: close", line="GET /a/2"))
     assert answer.count(b"HTTP/1.1 200 OK") == 2

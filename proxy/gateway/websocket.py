@@ -1,0 +1,112 @@
+"""The WebSocket handshake (RFC 6455 §4), with the credential in it.
+
+It goes through the same guard, route and authorization as every request, over a connection of its own. Nothing of it
+is made up here: key, subprotocols and extensions are the caller's, and what the vendor chose is relayed.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha1
+from time import monotonic
+
+from aiohttp.http_parser import RawRequestMessage
+
+from proxy.errors import BadHeader, UpstreamProtocolError
+from proxy.gateway.authorization import authorized
+from proxy.gateway.caller import CallerConnection
+from proxy.gateway.decision import Decision
+from proxy.gateway.headers import RELAYED, RawHeaders, passing
+from proxy.gateway.outbound import request_head
+from proxy.gateway.passage import Passage
+from proxy.gateway.relay import head_lines
+from proxy.gateway.route import Route
+from proxy.gateway.subscription import Opening
+from proxy.schemes.base import Injection
+from proxy.upstream.exchange import Answer, exchange
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
+_UPGRADE: RawHeaders = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+_GRAPHQL_PROTOCOLS = frozenset({b"graphql-transport-ws", b"graphql-ws"})
+
+
+class Handshake:
+    """One caller's wish to speak WebSocket. Raises BadHeader for one that nobody could grant."""
+
+    def __init__(self, message: RawRequestMessage) -> None:
+        keys = _values(message.raw_headers, b"sec-websocket-key")
+        if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+            raise BadHeader
+        self._accept = b64encode(sha1(keys[0] + _GUID, usedforsecurity=False).digest())
+        self._injection = Injection()
+
+    async def send(self, decision: Decision, caller: CallerConnection, passage: Passage) -> tuple[Answer, Injection]:
+        """One attempt. An answer with status 101 is one that may be granted to the caller."""
+        route, request = decision.route, decision.request
+        provider, scheme = route.provider, route.provider.scheme
+        if provider.graphql_subscriptions:
+            # What is compressed cannot be read, and the first message has to be.
+            request = replace(request, headers=_without(request.headers, b"sec-websocket-extensions"))
+        self._injection = injection = await authorized(route, request)
+        try:
+            head = request_head(route, replace(request, headers=(*request.headers, *_UPGRADE)), injection, ())
+            connection = await provider.pool.connect_apart()
+            sent = monotonic()
+            answer = await exchange(connection, provider.pool, request.method, head, b"", route.timeout)
+            passage.credential = injection.use
+            if provider.hears_answers:
+                scheme.heard(answer.headers, monotonic() - sent)
+        finally:
+            scheme.returned(injection)
+        if answer.status == 101 and not self._is_right(
+            answer.headers, with_extensions=not provider.graphql_subscriptions
+        ):
+            answer.abort()
+            raise UpstreamProtocolError
+        return answer, injection
+
+    def opening(self, route: Route, answer: Answer) -> Opening | None:
+        """Who puts the credential into the caller's first message, where the protocol has it there."""
+        chosen = _values(answer.headers, b"sec-websocket-protocol")
+        # Servers take the older of the two for granted where none was named.
+        if not route.provider.graphql_subscriptions or (chosen and chosen[0] not in _GRAPHQL_PROTOCOLS):
+            return None
+        return Opening(route.header_filter, self._injection.headers)
+
+    def _is_right(self, headers: RawHeaders, *, with_extensions: bool) -> bool:
+        """What RFC 6455 §4.1 has a client check, but for what the caller can check himself."""
+        connection = b",".join(_values(headers, b"connection")).lower().split(b",")
+        return (
+            [value.lower() for value in _values(headers, b"upgrade")] == [b"websocket"]
+            and b"upgrade" in [token.strip() for token in connection]
+            and _values(headers, b"sec-websocket-accept") == [self._accept]
+            and not _values(headers, b"content-length") + _values(headers, b"transfer-encoding")
+            and (with_extensions or not _values(headers, b"sec-websocket-extensions"))
+        )
+
+
+def asks_for_websocket(caller: CallerConnection) -> bool:
+    """Whether a request that asks for another protocol asks for this one. Others are passed on without their wish."""
+    message = caller.message
+    return (
+        message.method == "GET"
+        and message.version == (1, 1)
+        and caller.body is None
+        and [value.lower() for value in _values(message.raw_headers, b"upgrade")] == [b"websocket"]
+    )
+
+
+def granted(answer: Answer) -> bytes:
+    """The vendor's 101 for the caller."""
+    return head_lines(answer.status, (*passing(answer.headers, RELAYED), *_UPGRADE)) + b"\r\n"
+
+
+def _values(headers: RawHeaders, name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key.lower() == name]
+
+
+def _without(headers: RawHeaders, name: bytes) -> RawHeaders:
+    return tuple(field for field in headers if field[0].lower() != name)
