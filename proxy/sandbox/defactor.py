@@ -19,6 +19,7 @@ from proxy.sandbox.hasura import CLAIMS, Caller, HasuraError, Query, check_bare,
 from proxy.sandbox.playground import play
 from proxy.sandbox.sessions import Sessions
 from proxy.sandbox.siwe import Expected, judge
+from proxy.sandbox.subscriptions import Subscriptions, chosen_protocol
 from proxy.sandbox.wire import Answer, Received, Refused, json_answer
 
 LOGIN_PATH = b"/v1/login"
@@ -98,6 +99,8 @@ class Defactor(Emulator):
     def answer(self, received: Received) -> Answer:
         if received.values("X-Hasura-Admin-Secret"):
             self.breaches.append("X-Hasura-Admin-Secret reached the vendor")
+        if received.path == GRAPHQL_PATH and (protocol := chosen_protocol(received)) is not None:
+            return Subscriptions(protocol, self._identify, received).answer
         if received.path in (LOGIN_PATH, GRAPHQL_PATH):
             return self._graphql(received)
         prefix = next((each for each in REST_PREFIXES if received.path.startswith(each)), None)

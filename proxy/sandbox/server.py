@@ -75,6 +75,8 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     headers = {"Server": "sandbox", **answer.headers}
     if answer.cut and request.transport is not None:
         request.transport.abort()
+    if answer.converse is not None:
+        return await _converse(request, answer)
     if not answer.pieces:
         return web.Response(status=answer.status, body=answer.body, headers=headers)
     response = web.StreamResponse(status=answer.status, headers=headers)
@@ -85,3 +87,11 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         await asyncio.sleep(answer.pause)
     await response.write_eof()
     return response
+
+
+async def _converse(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    assert answer.converse is not None
+    socket = web.WebSocketResponse(protocols=(answer.protocol,), compress=False)
+    await socket.prepare(request)
+    await answer.converse(socket)
+    return socket

@@ -7,9 +7,9 @@ the emulators judge bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 Where = Literal["login", "api"]
@@ -55,7 +55,7 @@ class Received:
 class Answer:
     """What goes back. `pieces` makes it a chunked one, `pause` seconds apart; `delay` comes before the head.
 
-    `cut` closes the connection without a byte.
+    `cut` closes the connection without a byte. `converse` makes it a WebSocket, with this subprotocol.
     """
 
     status: int = 200
@@ -65,6 +65,8 @@ class Answer:
     pause: float = 0.0
     delay: float = 0.0
     cut: bool = False
+    converse: Callable[[Any], Awaitable[None]] | None = None
+    protocol: str = ""
 
 
 class Refused(Exception):
