@@ -6,7 +6,7 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/authproxy
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proxy ./proxy
-RUN pip --python /opt/authproxy/bin/python install -c constraints.txt '.[ethereum,uvloop]'
+RUN pip --python /opt/authproxy/bin/python install -c constraints.txt '.[ethereum,redis,uvloop]'
 
 
 FROM python:3.11.14-slim-bookworm

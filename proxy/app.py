@@ -10,7 +10,7 @@ from contextlib import suppress
 from proxy import __version__
 from proxy.admin.server import AdminServer
 from proxy.admin.status import StatusSnapshot
-from proxy.assembly import Assembly, assemble
+from proxy.assembly import Assembly, assemble, token_store
 from proxy.clock import Clock, SystemClock
 from proxy.config.models import Settings
 from proxy.gateway.gateway import Gateway
@@ -35,6 +35,7 @@ class App:
     """One process's proxy. `read` reads the configuration again, for a reload; without it there is none.
 
     `passed` are for listeners whose address is `systemd`.
+    Making one opens the token store, which may block. Raises StoreRefused.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class App:
         self._passed = passed
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
-        self.tokens = TokenCache(self.clock, self.metrics)
+        self.tokens = TokenCache(
+            self.clock, self.metrics, store=token_store(settings.tokens, self.clock, self.metrics.store)
+        )
         self._clocks = VendorClocks(self.clock, self._skewed)
         self._ledger = Ledger(self.metrics, log_to)
         self._assembly = self._expected(assemble(settings, self._clocks, self.tokens))
@@ -185,7 +188,7 @@ class App:
         )
 
     def _snapshot(self) -> StatusSnapshot:
-        return snapshot(self._assembly, self.clock, self._serving, self._reloading)
+        return snapshot(self._assembly, self.tokens.store, self.clock, self._serving, self._reloading)
 
     async def _sweep(self) -> None:
         while True:

@@ -6,11 +6,16 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.config.models import ProviderSettings, RouteSettings, Settings
+from proxy.clock import Clock
+from proxy.config.models import ProviderSettings, RouteSettings, Settings, TokenStoreSettings
 from proxy.gateway.route import Provider, Route, RouteTable
 from proxy.schemes.base import ProviderContext
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.login import LoginAnswer, LoginCall
+from proxy.tokens.observer import StoreObserver
+from proxy.tokens.stores.access import StoreAccess
+from proxy.tokens.stores.opening import open_store
+from proxy.tokens.stores.store import TokenStore
 from proxy.trust import Trust, trusts
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.once import fetch_once
@@ -94,6 +99,14 @@ def assemble(
     }
     routes = RouteTable(build_route(route, providers[route.provider]) for route in settings.routes)
     return Assembly(settings, routes, providers, trusted)
+
+
+def token_store(settings: TokenStoreSettings, clock: Clock, observer: StoreObserver) -> TokenStore:
+    """The store that a configuration names. May block. Raises StoreRefused."""
+    access = None
+    if settings.key is not None:
+        access = StoreAccess(settings.key, settings.password, settings.ca_file)
+    return open_store(settings.address, access, clock, observer)
 
 
 def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust) -> Provider:

@@ -8,7 +8,7 @@ known of a route or provider beforehand exists at 0 from the start, so that the 
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cache
 
 from prometheus_client import (
@@ -17,15 +17,13 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     Histogram,
-    Metric,
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.openmetrics import exposition as openmetrics
-from prometheus_client.registry import Collector
 
 from proxy.errors import ProxyError, UpstreamError
+from proxy.exposition import exposition
+from proxy.store_metrics import StoreMetrics
 from proxy.traffic import RouteMetrics, TrafficCollector
 
 OTHER = "other"
@@ -49,6 +47,7 @@ class Metrics:
         GCCollector(registry=registry)
         self._traffic = TrafficCollector()
         registry.register(self._traffic)
+        self.store = StoreMetrics(registry)
         self._upstream_reasons = _codes_of(UpstreamError) | {ANSWER_BROKEN, OTHER}
         self._rejection_reasons = (_codes_of(ProxyError) - _codes_of(UpstreamError)) | {OTHER}
 
@@ -80,6 +79,9 @@ class Metrics:
         self._waiters = gauge("token_waiters", "Requests that wait for a token.", "provider")
         self._expiry = gauge(
             "token_expiry_timestamp_seconds", "When the token in use expires; 0 before the first one.", "provider"
+        )
+        self._adoptions = counter(
+            "token_adoptions", "Tokens taken over from the token store, without a login.", "provider"
         )
         self._skew = gauge(
             "clock_skew_seconds",
@@ -125,7 +127,15 @@ class Metrics:
             self._retries.labels(provider, reason)
         for outcome in FETCH_OUTCOMES:
             self._fetches.labels(provider, outcome)
-        for family in (self._hits, self._misses, self._waiters, self._expiry, self._skew, self._fetch_seconds):
+        for family in (
+            self._adoptions,
+            self._hits,
+            self._misses,
+            self._waiters,
+            self._expiry,
+            self._skew,
+            self._fetch_seconds,
+        ):
             family.labels(provider)
 
     def rejected(self, reason: str, route: str = "") -> None:
@@ -173,6 +183,9 @@ class Metrics:
     def retried(self, provider: str, reason: str) -> None:
         self._retries.labels(provider, reason if reason in RETRY_REASONS else OTHER).inc()
 
+    def adopted(self, provider: str) -> None:
+        self._adoptions.labels(provider).inc()
+
     def skewed(self, provider: str, seconds: float) -> None:
         """From now on the provider's clock is taken to be so far ahead of ours."""
         if provider not in self._gone:
@@ -180,27 +193,11 @@ class Metrics:
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All series as text, and its content type: OpenMetrics if the Accept header names it, else Prometheus's."""
-        series = _Current(self.registry)
-        if "application/openmetrics-text" in accept:
-            text: bytes = openmetrics.generate_latest(series)  # type: ignore[no-untyped-call]
-            return text, openmetrics.CONTENT_TYPE_LATEST
-        return generate_latest(series), CONTENT_TYPE_PLAIN_0_0_4
+        return exposition(self.registry, accept)
 
     def _begin_route(self, route: str) -> None:
         for reason in sorted(self._rejection_reasons):
             self._rejections.labels(route, reason)
-
-
-class _Current(Collector):
-    """A registry without the time of birth that prometheus_client adds to every counter: half of all lines."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            yield metric
 
 
 def _codes_of(kind: type[ProxyError]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.admin.status import ConfigurationStatus, ProviderStatus, RouteStatus, StatusSnapshot
+from proxy.admin.status import ConfigurationStatus, ProviderStatus, RouteStatus, StatusSnapshot, StoreStatus
 from proxy.assembly import Assembly
 from proxy.clock import Clock
 from proxy.config.models import ProviderSettings
@@ -10,14 +10,18 @@ from proxy.reloading import Reloading
 from proxy.schemes.registry import scheme_name
 from proxy.serving import Serving
 from proxy.tokens.credential import Credential
+from proxy.tokens.stores.store import TokenStore
 
 
-def snapshot(assembly: Assembly, clock: Clock, serving: Serving, reloading: Reloading) -> StatusSnapshot:
+def snapshot(
+    assembly: Assembly, store: TokenStore, clock: Clock, serving: Serving, reloading: Reloading
+) -> StatusSnapshot:
     """Metadata only: nothing in it is a secret."""
     settings = assembly.settings
     return StatusSnapshot(
         providers=tuple(provider_status(provider, clock) for provider in settings.providers.values()),
         routes=tuple(RouteStatus(route.prefix, route.provider) for route in settings.routes),
+        store=StoreStatus(store.kind, store.trouble),
         draining=serving.is_ending,
         listen=serving.address,
         admin=serving.admin_address,

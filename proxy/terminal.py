@@ -21,6 +21,7 @@ from proxy.config.presets import preset_names
 from proxy.config.problems import ConfigError
 from proxy.errors import CannotStart
 from proxy.operating import NotFound, chosen
+from proxy.tokens.stores.store import StoreRefused
 from proxy.whereabouts import Whereabouts, folders, running
 
 P = ParamSpec("P")
@@ -67,6 +68,9 @@ def exits(command: Callable[P, T]) -> Callable[P, T]:
             sys.exit(CONFIG_INVALID)
         except BrokenPipeError:
             sys.exit(FAILED)  # Whoever read the output has left.
+        except StoreRefused as refused:
+            click.echo(f"authproxy: {refused.cause}", err=True)
+            sys.exit(FAILED)
         except (CannotStart, NotFound) as error:
             click.echo(f"authproxy: {error}", err=True)
             sys.exit(FAILED)

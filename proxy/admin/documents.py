@@ -9,10 +9,10 @@ from math import isinf
 
 from proxy import __version__
 from proxy.admin.actions import ReloadReport
-from proxy.admin.status import ProviderStatus, StatusSnapshot, health, unready_because
+from proxy.admin.status import ProviderStatus, StatusSnapshot, StoreStatus, health, unready_because
 
 
-def readiness_document(reason: str | None, providers: Iterable[ProviderStatus]) -> str:
+def readiness_document(reason: str | None, providers: Iterable[ProviderStatus], store: StoreStatus) -> str:
     """As little as a probe needs."""
     described = [
         {
@@ -24,7 +24,10 @@ def readiness_document(reason: str | None, providers: Iterable[ProviderStatus]) 
         }
         for provider in providers
     ]
-    return json.dumps({"ready": reason is None, "reason": reason, "providers": described})
+    document: dict[str, object] = {"ready": reason is None, "reason": reason, "providers": described}
+    if store.kind != "memory":
+        document["token_store"] = {"kind": store.kind, "error": store.trouble}
+    return json.dumps(document)
 
 
 def status_document(snapshot: StatusSnapshot) -> str:
@@ -42,6 +45,7 @@ def status_document(snapshot: StatusSnapshot) -> str:
         "listen": snapshot.listen,
         "admin": snapshot.admin,
         "configuration": asdict(snapshot.configuration),
+        "token_store": {"kind": snapshot.store.kind, "error": snapshot.store.trouble},
         "providers": providers,
         "routes": [asdict(route) for route in snapshot.routes],
     }

@@ -10,7 +10,7 @@ from importlib.resources import files
 from string import Template
 
 from proxy import __version__
-from proxy.admin.status import ProviderStatus, StatusSnapshot, spoken, unready_because
+from proxy.admin.status import ProviderStatus, StatusSnapshot, spoken, store_lines, unready_because
 
 _PAGE = files("proxy.admin").joinpath("page.html").read_text(encoding="utf-8")
 _STYLE = _PAGE.partition("<style>")[2].partition("</style>")[0]
@@ -35,6 +35,7 @@ def status_page(snapshot: StatusSnapshot) -> str:
         version=escape(__version__),
         verdict="ready" if reason is None else escape(f"not ready: {reason}"),
         verdict_class="ok" if reason is None else "refused",
+        store="".join(f"<p>{escape(line)}</p>" for line in store_lines(snapshot.store)),
         rows="\n".join(_rows(snapshot)),
     )
 

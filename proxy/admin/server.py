@@ -31,7 +31,7 @@ from proxy.admin.connections import Connections, local_end
 from proxy.admin.documents import readiness_document, reload_document, status_document
 from proxy.admin.guard import objection
 from proxy.admin.page import POLICY, status_page
-from proxy.admin.status import StatusSnapshot, health_line, unready_because
+from proxy.admin.status import StatusSnapshot, health_line, store_lines, unready_because
 from proxy.listening import KEEPING_FILE, SocketFile
 from proxy.metrics import Metrics
 from proxy.secret import Secret
@@ -141,10 +141,11 @@ class AdminServer:
         reason = unready_because(snapshot, providers)
         status = 200 if reason is None else 503
         if _JSON in asked.accept:
-            return answer(readiness_document(reason, providers), _JSON, status=status)
+            return answer(readiness_document(reason, providers, snapshot.store), _JSON, status=status)
         verdict = "ok" if reason is None else f"not ready: {reason}"
         if "verbose" in query:
-            verdict = "".join(f"{line}\n" for line in [*map(health_line, providers), verdict])
+            lines = [*map(health_line, providers), *store_lines(snapshot.store), verdict]
+            verdict = "".join(f"{line}\n" for line in lines)
         return answer(verdict, _PLAIN, status=status)
 
     async def _figures(self, asked: _Asked) -> StreamResponse:

@@ -3,7 +3,8 @@
 Ready means: this process takes requests, and no credential needs a person. Not ready are a proxy that has not
 started or is draining, and one of whose credentials the vendor refuses. A provider that waits for its login
 endpoint is no reason: that is the vendor's outage, other replicas have it too, and taking all of them out
-of service would add one of our own. A credential that nobody has needed yet is none either.
+of service would add one of our own. A credential that nobody has needed yet is none either, nor is a token store
+that fails: requests go on without it where they can.
 """
 
 from __future__ import annotations
@@ -44,6 +45,14 @@ class RouteStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """Where tokens are kept; `trouble` is one of our own texts, None while it works."""
+
+    kind: str = "memory"
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationStatus:
     """The file in use, and when it was loaded, in seconds ago; `errors` are why a later state of it was not."""
 
@@ -56,6 +65,7 @@ class ConfigurationStatus:
 class StatusSnapshot:
     providers: tuple[ProviderStatus, ...] = ()
     routes: tuple[RouteStatus, ...] = ()
+    store: StoreStatus = StoreStatus()
     started: bool = True
     draining: bool = False
     listen: str = ""
@@ -82,6 +92,13 @@ def health_line(provider: ProviderStatus) -> str:
     """One line for a person: `io waiting: 503 from its login endpoint; next attempt in 12 s`."""
     because = "; ".join(_circumstances(provider))
     return f"{provider.name} {health(provider)}" + (f": {because}" if because else "")
+
+
+def store_lines(store: StoreStatus) -> tuple[str, ...]:
+    """One line for a person: `token store: redis, fails: it cannot be reached`; none where there is only memory."""
+    if store.kind == "memory":
+        return ()
+    return (f"token store: {store.kind}" + (f", fails: {store.trouble}" if store.trouble else ", ok"),)
 
 
 def spoken(seconds: float) -> str:

@@ -15,6 +15,7 @@ from proxy.config.routes import check_collisions, read_route
 from proxy.config.sources import Sources
 from proxy.config.syntax import read_text
 from proxy.config.texts import interpolated
+from proxy.config.token_store import check_token_store
 from proxy.config.yaml12 import compose
 
 SECTIONS = ("server", "tokens", "providers", "routes")
@@ -73,7 +74,7 @@ class _Reading:
                 moved = "; clients belong under `server`" if key == "clients" else suggestion(key, SECTIONS)
                 self._report.error(node.key, f"unknown key{moved}")
         server = self._server(environ, overrides)
-        tokens = validated(TokenStoreSettings, self._optional("tokens"), self._sources, self._report)
+        tokens = self._tokens()
         providers = self._providers()
         routes = self._routes(providers)
         if server is not None:
@@ -103,6 +104,14 @@ class _Reading:
             if self._running is not None:
                 check_unmoved(server, self._running.server, node, self._report)
         return server
+
+    def _tokens(self) -> TokenStoreSettings | None:
+        node = self._optional("tokens")
+        tokens = validated(TokenStoreSettings, node, self._sources, self._report)
+        if tokens is not None:
+            running = None if self._running is None else self._running.tokens
+            check_token_store(tokens, running, node, self._report)
+        return tokens
 
     def _providers(self) -> dict[str, ProviderSettings]:
         providers = {}

@@ -19,6 +19,7 @@ from proxy.schemes.base import AuthScheme
 from proxy.secret import Secret
 from proxy.stamps import Stamps
 from proxy.template import Template
+from proxy.tokens.stores.address import StoreAddress, checked_address, store_address
 from proxy.tokens.token import TokenPolicy
 
 
@@ -35,21 +36,12 @@ def _existing_file(value: Any, info: ValidationInfo) -> Path:
         raise ValueError(f"this file cannot be read: {error.strerror}") from None
 
 
-def _memory_only(text: str) -> str:
-    if text != "memory":
-        raise ValueError("this version keeps tokens in memory only; write memory")
-    return text
-
-
-def _no_key(value: Any) -> None:
-    raise ValueError("this version keeps tokens in memory only, and has nothing to encrypt; leave the key out")
-
-
 ListenAddress = Annotated[str, AfterValidator(addresses.listen_address)]
 AdminAddress = Annotated[str | None, BeforeValidator(addresses.admin_address), WithJsonSchema({"type": "string"})]
 AllowedHost = Annotated[str, AfterValidator(addresses.allowed_host)]
 Origin = Annotated[str, AfterValidator(addresses.origin)]
 SocketPath = Annotated[str, AfterValidator(addresses.socket_path)]
+TokenStoreText = Annotated[str, AfterValidator(checked_address)]
 BaseUrl = Annotated[str, AfterValidator(urls.base_url)]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file)]
 HeaderName = Annotated[str, AfterValidator(names.header_name)]
@@ -119,8 +111,16 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenStoreSettings:
-    store: Annotated[str, AfterValidator(_memory_only)] = "memory"
-    key: Annotated[None, BeforeValidator(_no_key)] = None
+    """Where tokens are kept, and the key that encrypts them there. `password` and `ca_file` are for Redis."""
+
+    store: TokenStoreText = "memory"
+    key: Secret | None = None
+    password: Secret | None = None
+    ca_file: ExistingFile | None = None
+
+    @property
+    def address(self) -> StoreAddress:
+        return store_address(self.store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

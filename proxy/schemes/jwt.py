@@ -32,7 +32,7 @@ class Jwt(SignedClaims, TokenScheme):
         self._provider, self._clock = provider, provider.clock
         self._made_from = (self._signer.key_version, provider.clock.version)
         key = credential_key("jwt", self.key.reveal(), self.claims_identity(self._scope))
-        return provider.tokens.credential(key, provider.name, provider.policy, login=self._mint)
+        return provider.tokens.credential(key, provider.name, provider.policy, login=self._mint, is_minted=True)
 
     async def authorize(self, request: OutboundRequest) -> Injection:
         made_from = (self._signer.key_version, self._vendor_clock.version)

@@ -22,7 +22,9 @@ from proxy.tokens.holders import Holders
 from proxy.tokens.life import Phase, phase, token_from
 from proxy.tokens.observer import Observer
 from proxy.tokens.renewal import Obtained, Renewal, Source
+from proxy.tokens.sharing import Sharing
 from proxy.tokens.standing import Standing
+from proxy.tokens.stores.store import TokenStore
 from proxy.tokens.token import Token, TokenPolicy
 
 State = Literal["ok", "waiting", "refused", "idle"]
@@ -43,12 +45,21 @@ class Surroundings:
 class Credential:
     """Made by `TokenCache.credential` only."""
 
-    def __init__(self, key: str, provider: str, policy: TokenPolicy, source: Source, around: Surroundings) -> None:
+    def __init__(
+        self,
+        key: str,
+        provider: str,
+        policy: TokenPolicy,
+        source: Source,
+        around: Surroundings,
+        store: TokenStore,
+    ) -> None:
         self.key = key
         self.providers: tuple[str, ...] = (provider,)
         self.policy = policy
         self._around = around
         self._renewal = Renewal(source, around.clock, self._fetched)
+        self._sharing = Sharing(key, self._renewal, store, around.clock)
         self._standing = Standing()
         self._backoff = Backoff()
         self._flight: asyncio.Task[None] | None = None
@@ -210,8 +221,8 @@ class Credential:
 
     async def _renew(self) -> None:
         try:
-            await self._let_holders_end()
-            self._publish(await self._renewal.obtain())
+            single_live = self.policy.single_live
+            self._publish(await self._sharing.obtain(single_live=single_live, before_login=self._let_holders_end))
         except LoginFailure as failure:
             self._failed(failure)
 
@@ -237,9 +248,12 @@ class Credential:
         )
         if phase(token, clock.now(), clock.wall()) is Phase.EXPIRED:
             raise LoginMalformed("the token had expired when it arrived")
-        self._standing = verdicts.renewed(self._standing, clock.now())
+        judged = verdicts.adopted if obtained.is_adopted else verdicts.renewed
+        self._standing = judged(self._standing, clock.now())
         self._backoff = Backoff()
         self._around.live[self.key] = token
+        if obtained.is_adopted:
+            self._around.observer.adopted(self.providers[0])
         for provider in self.providers:
             self._around.observer.expires(provider, clock.wall() + token.expires_at - clock.now())
 

@@ -28,6 +28,22 @@ class Observer(Protocol):
     def retried(self, provider: str, reason: str) -> None:
         """A replay is worth while: the token was `superseded` by a newer one or `dropped`, or the time was `skewed`."""
 
+    def adopted(self, provider: str) -> None:
+        """A token was taken over from the store, without a login."""
+
+
+class StoreObserver(Protocol):
+    """Who wants to know how a store does. `store` is its kind, `operation` is open, read, write or lease."""
+
+    def begin(self, store: str) -> None:
+        """There is a store of this kind."""
+
+    def failed(self, store: str, operation: str) -> None:
+        """It could not be used."""
+
+    def worked(self, store: str) -> None:
+        """It can be used again."""
+
 
 class SilentObserver:
     """Takes no notice."""
@@ -38,3 +54,12 @@ class SilentObserver:
     def waiting(self, provider: str, delta: int) -> None: ...
     def expires(self, provider: str, wall_timestamp: float) -> None: ...
     def retried(self, provider: str, reason: str) -> None: ...
+    def adopted(self, provider: str) -> None: ...
+
+
+class SilentStoreObserver:
+    """Takes no notice."""
+
+    def begin(self, store: str) -> None: ...
+    def failed(self, store: str, operation: str) -> None: ...
+    def worked(self, store: str) -> None: ...

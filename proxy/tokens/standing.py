@@ -63,6 +63,22 @@ def renewed(standing: Standing, now: float) -> Standing:
     return Standing(generation=standing.generation + 1, since=now)
 
 
+def adopted(standing: Standing, now: float) -> Standing:
+    """After another process's newer token was found in the store, which explains the rejection of the older one.
+
+    So it is as good as any, and its first rejection drops it; but the record of cool-downs stands.
+    """
+    return replace(
+        standing,
+        generation=standing.generation + 1,
+        since=now,
+        was_accepted=False,
+        follows_rejection=False,
+        was_dropped=False,
+        has_cooled=False,
+    )
+
+
 def accepted(standing: Standing, generation: int) -> Standing:
     """After an answer that shows the token alive."""
     if generation != standing.generation or standing.was_accepted:

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.admin.actions import ReloadReport
 from proxy.admin.server import AdminServer
-from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot
+from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot, StoreStatus
 from proxy.metrics import Metrics
 from proxy.secret import Secret
 
@@ -360,3 +360,13 @@ async def test_a_new_token_takes_the_place_of_the_old_one(admin_server: AdminSer
     admin_server.allow((), [Secret("CANARY-another-admin-token")])
     assert (await admin.ask("GET /status", BEARER)).status == 403
     assert (await admin.ask("GET /status", "authorization: bearer CANARY-another-admin-token")).status == 200
+
+
+async def test_a_token_store_that_fails_is_told_and_no_reason_to_be_unready(admin: Admin) -> None:
+    """Other replicas have the same one; taking all of them out of service would help nobody."""
+    admin.snapshot = replace(WELL, store=StoreStatus("redis", "it cannot be reached"))
+    answer = await admin.ask("GET /readyz?verbose")
+    assert answer.status == 200
+    assert "token store: redis, fails: it cannot be reached" in answer.body.splitlines()
+    answer = await admin.ask("GET /readyz", "Accept: application/json")
+    assert json.loads(answer.body)["token_store"] == {"kind": "redis", "error": "it cannot be reached"}

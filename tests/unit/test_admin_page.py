@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from math import inf
 
 from proxy.admin.page import POLICY, status_page
-from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot
+from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot, StoreStatus
 
 SNAPSHOT = StatusSnapshot(
     providers=(
@@ -98,3 +98,10 @@ def test_the_page_brings_and_fetches_nothing_that_its_policy_does_not_name() -> 
     assert not re.search(r"<script|<link|<img|style=|\son\w+=|@import|url\(", page)
     assert "default-src 'none'" in POLICY
     assert "unsafe" not in POLICY
+
+
+def test_a_token_store_beyond_memory_is_shown_with_what_it_fails_of() -> None:
+    assert "token store" not in status_page(SNAPSHOT)
+    assert "<p>token store: file, ok</p>" in status_page(StatusSnapshot(store=StoreStatus("file")))
+    failing = StatusSnapshot(store=StoreStatus("redis", "it <cannot> be reached"))
+    assert "<p>token store: redis, fails: it &lt;cannot&gt; be reached</p>" in status_page(failing)

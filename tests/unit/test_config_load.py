@@ -316,3 +316,21 @@ def test_a_running_proxy_refuses_to_be_moved(path: Path) -> None:
 def test_how_the_proxy_ends_and_watches_by_default(path: Path) -> None:
     server = loaded(path, one()).server
     assert (server.watch, server.drain_delay, server.drain_timeout, server.admin_token) == (True, None, 25.0, None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "place"),
+    [("{store: memory}", "tokens.store"), ("{store: 'redis://other', key: {env: K}}", "tokens.store"),
+     ("{store: 'redis://h', key: {env: OTHER}}", "tokens.key")],
+)  # fmt: skip
+def test_a_running_proxy_cannot_change_its_token_store(changed: str, place: str, tmp_path: Path) -> None:
+    """It would go on with the old one, while the configuration says something else."""
+    text = "tokens: {}\nproviders: {{a: {{base_url: https://a.test, auth: {{scheme: static, query: {{k: {{env: K}}}}}}}}}}\nroutes: {{/a: a}}\n"
+    path, environ = tmp_path / "c.yaml", {"K": "some long key of a store", "OTHER": "another long key of a store"}
+    path.write_text(text.format("{store: 'redis://h', key: {env: K}}"))
+    running = load(path, environ)
+    assert load(path, environ, running=running).tokens == running.tokens
+    path.write_text(text.format(changed))
+    with pytest.raises(ConfigError) as wrong:
+        load(path, environ, running=running)
+    assert [(one.path, one.message) for one in wrong.value.problems] == [(place, "has changed, which takes a restart")]

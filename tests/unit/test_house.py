@@ -33,10 +33,12 @@ FOUNDATION = {
     "proxy.asking": set(),
     "proxy.whereabouts": set(),
     "proxy.traffic": set(),
+    "proxy.store_metrics": set(),
+    "proxy.exposition": set(),
     "proxy.loglines": set(),
     "proxy.secret": set(),
     "proxy.template": {"proxy.secret"},
-    "proxy.metrics": {"proxy.errors", "proxy.traffic"},
+    "proxy.metrics": {"proxy.errors", "proxy.exposition", "proxy.store_metrics", "proxy.traffic"},
     "proxy.logs": {"proxy.loglines", "proxy.secret"},
 }
 _CORE = {
@@ -61,7 +63,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.sandbox": set(),
     "proxy.wire": {"proxy.errors"},
     "proxy.upstream": {"proxy.errors", "proxy.wire"},
-    "proxy.tokens": _CORE,
+    "proxy.tokens": {*_CORE, "proxy.background"},
     "proxy.schemes": set(),
     "proxy.schemes.requirements": _CORE,
     "proxy.schemes.base": {*_CORE, "proxy.tokens", "proxy.schemes.requirements"},
@@ -90,7 +92,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "proxy.demo": {*_APP, "proxy.app", "proxy.sandbox"},
     "proxy.operating": {"proxy.admin.status", "proxy.asking", "proxy.whereabouts"},
-    "proxy.terminal": {*_CORE, "proxy.config", "proxy.operating", "proxy.whereabouts"},
+    "proxy.terminal": {*_CORE, "proxy.config", "proxy.tokens.stores.store", "proxy.operating", "proxy.whereabouts"},
     "proxy.commands": {
         *_APP,
         "proxy.app",
@@ -138,9 +140,10 @@ ROOMS["proxy.schemes.registry"] = {"proxy.schemes.base", *(f"proxy.schemes.{name
 RESERVED = {
     "yaml": ("proxy.config",),
     "aiohttp": ("proxy.wire", "proxy.upstream", "proxy.gateway", "proxy.admin", "proxy.sandbox"),
-    "prometheus_client": ("proxy.metrics", "proxy.traffic"),
+    "prometheus_client": ("proxy.exposition", "proxy.metrics", "proxy.store_metrics", "proxy.traffic"),
     "click": ("proxy.cli", "proxy.commands", "proxy.terminal"),
     "cachetools": ("proxy.tokens",),
+    "redis": ("proxy.tokens.stores",),
     "eth_account": ("proxy.schemes.siwe", "proxy.sandbox"),
 }
 READS_THE_ENVIRONMENT = ("proxy.config", "proxy.commands", "proxy.terminal")

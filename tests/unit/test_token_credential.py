@@ -69,6 +69,9 @@ class Witness:
     def retried(self, provider: str, reason: str) -> None:
         self.seen.append(("retried", provider, reason))
 
+    def adopted(self, provider: str) -> None:
+        self.seen.append(("adopted", provider))
+
     def count(self, *entry: Any) -> int:
         return self.seen.count(entry)
 
@@ -567,7 +570,8 @@ async def test_a_new_refresh_token_is_stored_before_the_access_token_is_seen() -
 
     class Watching(dict[str, Token]):
         def __setitem__(self, key: str, token: Token) -> None:
-            stored_at_publication.append(credential._renewal._refresh_token.reveal())  # type: ignore[union-attr]
+            stored = credential._sharing._store._entries["key"].refresh_token  # type: ignore[attr-defined]
+            stored_at_publication.append(stored.reveal())
             super().__setitem__(key, token)
 
     object.__setattr__(credential._around, "live", Watching())
@@ -599,7 +603,7 @@ async def test_a_spent_refresh_token_is_not_sent_again_even_if_the_login_gave_no
     async def login() -> Grant:
         return Grant(Secret("t"), 100)
 
-    credential.reconfigure("acme", TokenPolicy(), Source(login, refuse))
+    credential.reconfigure("acme", TokenPolicy(), Source(login, refuse, Secret("r0")))
     for _ in range(3):
         await credential.token()
         server.clock.advance(100)
@@ -621,7 +625,7 @@ async def test_a_lost_refresh_counts_as_spent_whatever_the_second_try_says() -> 
     async def login() -> Grant:
         return Grant(Secret("t"), 100)
 
-    credential.reconfigure("acme", TokenPolicy(), Source(login, fail))
+    credential.reconfigure("acme", TokenPolicy(), Source(login, fail, Secret("r0")))
     for _ in range(3):
         await credential.token()
         server.clock.advance(100)

@@ -1,0 +1,28 @@
+"""From an address to the store that is there."""
+
+from __future__ import annotations
+
+from proxy.clock import Clock
+from proxy.tokens.observer import StoreObserver
+from proxy.tokens.stores.access import StoreAccess
+from proxy.tokens.stores.address import FileAddress, MemoryAddress, StoreAddress
+from proxy.tokens.stores.file_store import FileStore
+from proxy.tokens.stores.sealing import Seal
+from proxy.tokens.stores.store import MemoryStore, StoreRefused, TokenStore
+
+
+def open_store(address: StoreAddress, access: StoreAccess | None, clock: Clock, observer: StoreObserver) -> TokenStore:
+    """Open or make it; one on the network is connected to when it is needed. May block. Raises StoreRefused."""
+    if isinstance(address, MemoryAddress):
+        return MemoryStore()
+    assert access is not None, "the configuration is refused without a key"
+    seal = Seal(access.key.reveal())
+    if isinstance(address, FileAddress):
+        return FileStore(address.path, seal, clock, observer)
+    try:
+        from proxy.tokens.stores.redis_store import RedisStore  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "redis":
+            raise
+        raise StoreRefused("a token store in Redis needs an extra: install authproxy[redis]") from None
+    return RedisStore(address, access, seal, observer)
