@@ -97,7 +97,13 @@ async def staged(command: Command, *, with_token: bool = False) -> AsyncIterator
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=Path(__file__).parents[2],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "PYTHONUNBUFFERED": "1",
+                    # Where it leaves word for other commands: nobody else shall find it.
+                    "XDG_RUNTIME_DIR": folder,
+                },
             )
             stage = Stage(vendor, setting, process)
             reading = asyncio.create_task(_read_output(stage))

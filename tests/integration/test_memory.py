@@ -93,7 +93,7 @@ def test_the_running_proxys_environment_cannot_be_read_by_its_own_user() -> None
         os.chmod(folder, 0o755)
         config = Path(folder) / "authproxy.yaml"
         config.write_text(CONFIG)
-        environ = {"ACME": KEY, "PATH": os.environ["PATH"]}
+        environ = {"ACME": KEY, "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": folder}
         command = [sys.executable, "-c", RUN, str(config)]
         with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
