@@ -18,7 +18,7 @@ MAX_TUNNELS = 1024
 _MAX_IDLE_SECONDS = 15.0
 # Node's servers close after 5 s. A request that cannot be repeated is not risked on an older connection.
 _MAX_IDLE_SECONDS_UNREPEATABLE = 2.0
-_MAX_IDLE_CONNECTIONS = 64
+MAX_IDLE_CONNECTIONS = 64
 _RETRY_AFTER = 1
 
 
@@ -107,10 +107,10 @@ class UpstreamPool:
             if not waiter.done():
                 waiter.set_result(connection)
                 return
-        if len(self._idle) >= _MAX_IDLE_CONNECTIONS:
-            connection.close()
-        else:
-            self._idle.append(connection)
+        if len(self._idle) >= MAX_IDLE_CONNECTIONS:
+            # The oldest, which may be too old for the next request; this one is good for any.
+            self._idle.popleft().close()
+        self._idle.append(connection)
 
     def retire(self) -> None:
         """Keep no connection from now on; those in use end with their exchanges."""

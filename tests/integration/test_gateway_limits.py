@@ -7,7 +7,8 @@ import asyncio
 from proxy.gateway.route import Provider, Route
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
-from proxy.upstream.pool import UpstreamPool
+from proxy.upstream.pool import MAX_IDLE_CONNECTIONS, UpstreamPool
+from tests.abuse.test_slow_peers import Leaping
 from tests.raw_upstream import OK, RawUpstream, Received
 from tests.served import Fixed, serve, status
 
@@ -90,3 +91,22 @@ async def test_a_connection_that_breaks_makes_room() -> None:
         targets = ["broken", "good"] * 10
         answers = await asyncio.gather(*(proxy.ask(f"POST /a/{t}", "Content-Length: 0") for t in targets))
     assert [status(answer) for answer in answers] == [502, 200] * 10
+
+
+async def test_a_fresh_connection_is_kept_in_the_place_of_the_oldest() -> None:
+    """Idle ones that are too old for a POST must not keep the POSTs' own from being used again."""
+    clock = Leaping()
+    everyone = asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(vendor.requests) == MAX_IDLE_CONNECTIONS:
+            everyone.set()
+        await everyone.wait()
+        writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 256, 0)) as proxy:
+        await asyncio.gather(*(proxy.ask("GET /a/x") for _ in range(MAX_IDLE_CONNECTIONS)))
+        await clock.leap(3)
+        for _ in range(5):
+            assert status(await proxy.ask("POST /a/x", "Content-Length: 0")) == 200
+    assert vendor.connections == MAX_IDLE_CONNECTIONS + 1
