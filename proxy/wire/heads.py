@@ -96,17 +96,7 @@ def request_heads(
     max_fields: int,
 ) -> HeadReader[RawRequestMessage, Head]:
     """For a caller's requests; limits in bytes, and in number of fields."""
-    parser = HttpRequestParser(
-        None,  # The protocol is told of bodies only.
-        loop,
-        _NO_LIMIT,
-        max_line_size=max_line,
-        max_field_size=max_field,
-        max_headers=max_fields,
-        response_with_body=False,
-        auto_decompress=False,
-    )
-    return HeadReader(parser, make, memory)
+    return HeadReader(_parser(HttpRequestParser, loop, max_line, max_field, max_fields), make, memory)
 
 
 def response_heads(
@@ -119,8 +109,12 @@ def response_heads(
     max_fields: int,
 ) -> HeadReader[RawResponseMessage, Head]:
     """For a vendor's answers."""
-    parser = HttpResponseParser(
-        None,
+    return HeadReader(_parser(HttpResponseParser, loop, max_line, max_field, max_fields), make, memory)
+
+
+def _parser(kind: Any, loop: asyncio.AbstractEventLoop, max_line: int, max_field: int, max_fields: int) -> Any:
+    return kind(
+        None,  # The protocol is told of bodies only.
         loop,
         _NO_LIMIT,
         max_line_size=max_line,
@@ -129,4 +123,3 @@ def response_heads(
         response_with_body=False,
         auto_decompress=False,
     )
-    return HeadReader(parser, make, memory)
