@@ -51,15 +51,7 @@ class Verdict:
 def renewed(standing: Standing, now: float) -> Standing:
     """After a fetch. One that happens while cooling down does not clear the record."""
     if standing.was_dropped or standing.is_cooling(now) or _only_met_rejections(standing, now):
-        return replace(
-            standing,
-            generation=standing.generation + 1,
-            since=now,
-            was_accepted=False,
-            follows_rejection=True,
-            was_dropped=False,
-            has_cooled=False,
-        )
+        return _next(standing, now, follows_rejection=True)
     return Standing(generation=standing.generation + 1, since=now)
 
 
@@ -68,12 +60,17 @@ def adopted(standing: Standing, now: float) -> Standing:
 
     So it is as good as any, and its first rejection drops it; but the record of cool-downs stands.
     """
+    return _next(standing, now, follows_rejection=False)
+
+
+def _next(standing: Standing, now: float, *, follows_rejection: bool) -> Standing:
+    """A token of which nothing is known yet, behind what is known of those before it."""
     return replace(
         standing,
         generation=standing.generation + 1,
         since=now,
         was_accepted=False,
-        follows_rejection=False,
+        follows_rejection=follows_rejection,
         was_dropped=False,
         has_cooled=False,
     )
