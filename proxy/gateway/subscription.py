@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 from proxy.gateway.headers import HeaderFilter
+from proxy.strict_json import parse_strictly
 from proxy.wire.frames import (
     CONTINUATION,
     POLICY_VIOLATION,
@@ -109,19 +110,9 @@ class Opening:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+        message = parse_strictly(text.decode("utf-8"))
     except (ValueError, RecursionError):
         raise NotAnOpening(POLICY_VIOLATION) from None
     if not isinstance(message, dict):
         raise NotAnOpening(POLICY_VIOLATION)
     return message
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a key comes twice")
-    return dict(pairs)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError("not JSON")

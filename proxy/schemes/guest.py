@@ -6,13 +6,13 @@ twice, a body that is compressed, an encoding that servers may read differently.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from proxy.schemes.base import OutboundRequest
 from proxy.schemes.graphql import selected_operation
+from proxy.strict_json import parse_strictly
 from proxy.tokens.answer_document import require_shallow
 
 _JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?', re.IGNORECASE)
@@ -40,7 +40,7 @@ def _is_query_in_body(request: OutboundRequest) -> bool:
     try:
         text = (request.body or b"").decode("utf-8")
         require_shallow(text)
-        content = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+        content = parse_strictly(text)
     except ValueError:
         return False
     if isinstance(content, list):
@@ -88,13 +88,3 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 def _decoded(text: str) -> str:
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a key comes twice")
-    return dict(pairs)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError("not JSON")

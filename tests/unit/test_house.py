@@ -22,6 +22,7 @@ FOUNDATION = {
     "proxy.clock": set(),
     "proxy.target": set(),
     "proxy.duration": set(),
+    "proxy.strict_json": set(),
     "proxy.vendor_clock": {"proxy.clock"},
     "proxy.hosts": set(),
     "proxy.memory": set(),
@@ -50,6 +51,7 @@ _CORE = {
     "proxy.target",
     "proxy.hosts",
     "proxy.duration",
+    "proxy.strict_json",
     "proxy.vendor_clock",
     "proxy.stamps",
 }
