@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,6 +57,7 @@ def instructions(sandbox: Sandbox, app: App, *, needs_token: bool) -> list[str]:
     """Lines to copy: one request for each vendor, and where to look."""
     proxy = f"http://{reachable(app.address)}"
     token = ' -H "X-AuthProxy-Token: $AUTHPROXY_TOKEN"' if needs_token else ""
+    subscribable = [one for one in sandbox.emulators if one.subscriptions_path is not None]
     lines = [
         f"Emulated vendors behind {proxy}; tokens live {_TOKEN_SECONDS:.0f} s.",
         "Each line is answered by an emulator that checked the credential:",
@@ -66,11 +68,22 @@ def instructions(sandbox: Sandbox, app: App, *, needs_token: bool) -> list[str]:
         "",
         *(f"  {curl(one.url, one)}" for one in sandbox.emulators),
         "",
+        "A GraphQL subscription over WebSocket, by the proxy and without it:",
+        "",
+        *(f"  {subscription(f'{proxy}/{one.route}', one)}{token}" for one in subscribable),
+        *(f"  {subscription(one.url, one)}" for one in subscribable),
+        "",
     ]
     if app.admin_address is not None:
         admin = f"http://{reachable(app.admin_address)}"
         lines.append(f"Status: {admin}/   Metrics: {admin}/metrics")
     return [*lines, "Ctrl-C ends it."]
+
+
+def subscription(base: str, emulator: Emulator) -> str:
+    """A command line that subscribes where the emulator speaks GraphQL."""
+    url = f"{base.replace('http:', 'ws:', 1)}{emulator.subscriptions_path}"
+    return shlex.join([sys.executable, "-m", "proxy.sandbox.subscribe", url])
 
 
 def reachable(address: str) -> str:

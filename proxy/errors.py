@@ -147,6 +147,15 @@ class Overloaded(ProxyError):
     proxy_status = "connection_limit_reached"
 
 
+class Stopping(ProxyError):
+    """A WebSocket would be cut off in a moment, so it is not begun; whoever comes again finds who serves next."""
+
+    status = 503
+    code = "stopping"
+    title = "The proxy is stopping and begins no WebSocket any more."
+    proxy_status = "destination_unavailable"
+
+
 # --- The credential's ---------------------------------------------------------------------------------
 
 

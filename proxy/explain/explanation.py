@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from proxy.assembly import Assembly
 from proxy.errors import NoRoute
+from proxy.explain.handshake import handshake_lines, removed_from_handshake
 from proxy.explain.reasons import Removed, removed_headers, removed_parameters
 from proxy.explain.routing import OtherRoute, others, why_it_matched
 from proxy.gateway.guard import check_page
@@ -14,6 +15,7 @@ from proxy.gateway.headers import RawHeaders, special_fields
 from proxy.gateway.outbound import outbound_request, request_head
 from proxy.gateway.route import Route
 from proxy.gateway.target import check_target
+from proxy.gateway.websocket import UPGRADE, handshake_request, names_websocket
 from proxy.schemes.base import Injection, OutboundRequest, unquoted_mask
 from proxy.schemes.registry import scheme_name
 from proxy.template import Template
@@ -56,6 +58,7 @@ class Prepared:
     route: Route
     request: OutboundRequest
     shown: OutboundRequest
+    is_handshake: bool = False
 
 
 def prepared(assembly: Assembly, method: str, target: str, headers: RawHeaders, body: bytes) -> Prepared:
@@ -66,12 +69,17 @@ def prepared(assembly: Assembly, method: str, target: str, headers: RawHeaders, 
         raise NoRoute
     check_page(special_fields(headers), route.allowed_origins)
     route.check(method, target, headers)
-    request = outbound_request(route, method, target, headers, body)
+    is_handshake = method == "GET" and not body and names_websocket(headers)
+
+    def outbound(route: Route) -> OutboundRequest:
+        request = outbound_request(route, method, target, headers, body)
+        return handshake_request(route, request) if is_handshake else request
+
+    request = outbound(route)
     if not any(text.hides({}) for text in (*route.headers.values(), *route.query.values())):
-        return Prepared(route, request, request)
-    masked = replace(route, headers=_masked(route.headers), query=_masked(route.query))
-    shown = outbound_request(masked, method, target, headers, body)
-    return Prepared(route, request, replace(shown, target=unquoted_mask(shown.target)))
+        return Prepared(route, request, request, is_handshake)
+    shown = outbound(replace(route, headers=_masked(route.headers), query=_masked(route.query)))
+    return Prepared(route, request, replace(shown, target=unquoted_mask(shown.target)), is_handshake)
 
 
 async def explanation(assembly: Assembly, way: Prepared, asked: str, headers: RawHeaders) -> Explanation:
@@ -91,19 +99,30 @@ async def explanation(assembly: Assembly, way: Prepared, asked: str, headers: Ra
         url=f"{way.shown.origin}{target}",
         headers=tuple(fields),
         added_parameters=_added_parameters(route, injection),
-        removed=(*removed_headers(route, headers), *removed_parameters(route, asked)),
+        removed=(*_removed_headers(way, headers), *removed_parameters(route, asked)),
         body_bytes=len(way.request.body or b""),
         credential=_credential(injection),
         token=_token(assembly, route),
-        how=scheme.explanation(way.shown) + (() if way.shown is way.request else _MASKED),
+        how=(
+            *scheme.explanation(way.shown),
+            *(() if way.shown is way.request else _MASKED),
+            *(handshake_lines(route, injection) if way.is_handshake else ()),
+        ),
     )
+
+
+def _removed_headers(way: Prepared, headers: RawHeaders) -> Iterator[Removed]:
+    removed = removed_headers(way.route, headers)
+    return removed_from_handshake(way.route, headers, removed) if way.is_handshake else removed
 
 
 def _on_the_wire(way: Prepared, injection: Injection) -> tuple[str, Iterator[Sent]]:
     """The target, and the fields in their order with whoever brought each."""
     body = way.shown.body or b""
     framing: RawHeaders = ((b"Content-Length", b"%d" % len(body)),) if body else ()
-    head = request_head(way.route, way.shown, injection, framing).decode("latin-1").strip("\r\n")
+    more = UPGRADE if way.is_handshake else ()
+    request = replace(way.shown, headers=(*way.shown.headers, *more))
+    head = request_head(way.route, request, injection, framing).decode("latin-1").strip("\r\n")
     line, *fields = head.split("\r\n")
     target = line.split(" ")[1]
     if injection.query:
@@ -111,7 +130,7 @@ def _on_the_wire(way: Prepared, injection: Injection) -> tuple[str, Iterator[Sen
         target = own + unquoted_mask(target[len(own) :])
     of_route, of_credential = len(way.route.headers), len(injection.headers)
     origins = ["authproxy", *["caller"] * (len(way.shown.headers) - of_route), *["route"] * of_route]
-    origins += [*["credential"] * of_credential, *["authproxy"] * len(framing)]
+    origins += [*["authproxy"] * len(more), *["credential"] * of_credential, *["authproxy"] * len(framing)]
     pairs = ((field.partition(": "), by) for field, by in zip(fields, origins, strict=True))
     return target, (Sent(name, value, by) for (name, _, value), by in pairs)
 

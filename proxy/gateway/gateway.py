@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 
-from proxy.errors import CallerError, Overloaded, ProxyError
+from proxy.errors import CallerError, Overloaded, ProxyError, Stopping
 from proxy.gateway.body import HELD_LIMIT, caller_body
 from proxy.gateway.caller import CallerConnection, CallerGone, CallerHead
 from proxy.gateway.cors import answer_headers, preflight_answer
@@ -25,7 +25,8 @@ from proxy.wire.heads import HeadMemory
 
 _log = logging.getLogger("authproxy.gateway")
 
-_OVERLOADED_SECONDS = 1
+# Told to callers who are sent away for this process's sake, in seconds.
+_RETRY_AFTER = 1
 
 
 class Gateway:
@@ -86,7 +87,8 @@ class Gateway:
     async def drain(self, seconds: float) -> None:
         """Wait, so long at the most, until no request is under way.
 
-        What still comes on connections that were accepted before is answered, and the connection closed.
+        What still comes on connections that were accepted before is answered, and the connection closed; a WebSocket
+        is not begun any more.
         """
         self.is_draining = True
         if self._in_flight:
@@ -96,7 +98,7 @@ class Gateway:
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
         head = caller.head
         if caller.is_surplus:
-            raise Overloaded(retry_after=_OVERLOADED_SECONDS)
+            raise Overloaded(retry_after=_RETRY_AFTER)
         client = self.guard.check_caller(head.message.method, head.fields)
         if client is not None:
             passage.client = client.name
@@ -116,14 +118,16 @@ class Gateway:
         passage.body = caller_body(caller, limit)
 
         handshake = Handshake(head.message) if head.message.upgrade and asks_for_websocket(caller) else None
+        if handshake is not None and self.is_draining:
+            raise Stopping(retry_after=_RETRY_AFTER)
         answer = await forward(decision, caller, passage, None if handshake is None else handshake.send)
 
         passage.answered = monotonic()
         passage.status = answer.status
         if handshake is not None and answer.status == 101:
-            opening = handshake.opening(route, answer)
+            subscription = handshake.subscription(route, answer)
             tunnel = Tunnel(caller, answer.connection, passage, route.websocket_idle_timeout)
-            await tunnel.run(granted(answer), opening, route.timeout)
+            await tunnel.run(granted(answer), subscription, route.timeout)
             return False
         keep_alive = self._keeps_alive(caller)
         extra = () if decision.origin is None else answer_headers(decision.origin)

@@ -1,8 +1,9 @@
 """Frames of a WebSocket, both ways as they come, until one side ends.
 
-Nothing is decoded, collected or answered here. Whoever reads slowly is waited for, so that no more than a body's
-buffers fill. A side that breaks off is shown to the other as broken off. An end of our own is a Close frame 1001 to
-the caller where one frame has ended and the next not begun, and a cut in the middle of a frame.
+Nothing is decoded, collected or answered here, but for what a subscription wants to see. Whoever reads slowly is
+waited for, so that no more than a body's buffers fill. A side that breaks off is shown to the other as broken off. An
+end of our own is a Close frame 1001 to the caller where one frame has ended and the next not begun, and a cut in the
+middle of a frame.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from proxy.errors import UpstreamError
 from proxy.gateway.body import NoBody
 from proxy.gateway.caller import CallerConnection, CallerGone
 from proxy.gateway.passage import Passage
-from proxy.gateway.subscription import NotAnOpening, Opening
+from proxy.gateway.subscription import Subscription
 from proxy.upstream.connection import UpstreamConnection
 from proxy.wire.deadline import Deadline
 from proxy.wire.frames import GOING_AWAY, POLICY_VIOLATION, FrameBounds, server_close
 from proxy.wire.incoming import Incoming
+from proxy.wire.messages import BadMessage
 
 # Of a caller who is done with sending, the vendor may still have something to say.
 _HALF_CLOSED_SECONDS = 30.0
@@ -41,22 +43,22 @@ class Tunnel:
         self._seconds = inf if idle_timeout is None else idle_timeout
         self._bounds = FrameBounds()
         self._deadline = Deadline(caller.loop, self._out_of_time)
-        self._opening: Opening | None = None
+        self._subscription: Subscription | None = None
         self._ended_with: int | None = None
 
-    async def run(self, granted: bytes, opening: Opening | None, opening_seconds: float) -> None:
-        """Write the answer that begins it, then serve until it is over.
+    async def run(self, granted: bytes, subscription: Subscription | None, opening_seconds: float) -> None:
+        """Write the answer that begins it, then serve until it is over; a subscription begins within `opening_seconds`.
 
         Raises CallerGone, or the UpstreamError with which the vendor broke off, after the caller's connection was
         aborted.
         """
         caller = self._caller
-        self._opening = opening
+        self._subscription = subscription
         for sock in (caller.socket, self._connection.socket):
             _keep_alive(sock)
         caller.write(granted)
         from_caller = caller.switch(lambda: self._last_words(GOING_AWAY))
-        if opening is None:
+        if subscription is None:
             self._touch()
         else:
             self._deadline.set(opening_seconds)
@@ -78,8 +80,9 @@ class Tunnel:
             caller.write(piece)
             self._bounds.follow(piece)
             self._passage.response_bytes += len(piece)
-            if self._opening is None:
-                self._touch()
+            if self._subscription is not None:
+                self._subscription.follow(piece)
+            self._touch()
             await caller.drained()
         if self._ended_with is not None:
             caller.write(self._last_words(self._ended_with))
@@ -89,33 +92,33 @@ class Tunnel:
         try:
             while piece := await from_caller.read():
                 self._counted.bytes_read += len(piece)
-                connection.write(self._opened(piece) if self._opening is not None else piece)
-                if self._opening is None:
-                    self._touch()
+                connection.write(piece if self._subscription is None else self._subscription.pass_on(piece))
+                self._touch()
                 await connection.drain()
             connection.write_eof()
             self._seconds = min(self._seconds, _HALF_CLOSED_SECONDS)
             self._touch()
-        except NotAnOpening as error:
+        except BadMessage as error:
             self._end(error.code)
         except (CallerGone, UpstreamError):
             # Whoever it was, the other direction has ended with it.
             pass
 
-    def _opened(self, piece: bytes) -> bytes:
-        assert self._opening is not None
-        passed = self._opening.pass_on(piece)
-        if self._opening.is_over:
-            self._opening = None
-            self._deadline.clear()
-        return passed
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether the caller has yet to begin his subscription, for which he has his time."""
+        return self._subscription is not None and not self._subscription.has_begun
 
     def _touch(self) -> None:
+        if self._is_awaited:
+            return
         if self._seconds != inf:
             self._deadline.set(self._seconds)
+        else:
+            self._deadline.clear()
 
     def _out_of_time(self) -> None:
-        self._end(GOING_AWAY if self._opening is None else POLICY_VIOLATION)
+        self._end(POLICY_VIOLATION if self._is_awaited else GOING_AWAY)
 
     def _end(self, code: int) -> None:
         """What the vendor sent until now is still delivered."""

@@ -23,14 +23,15 @@ from proxy.gateway.outbound import request_head
 from proxy.gateway.passage import Passage
 from proxy.gateway.relay import head_lines
 from proxy.gateway.route import Route
-from proxy.gateway.subscription import Opening
-from proxy.schemes.base import Injection
+from proxy.gateway.subscription import PROTOCOLS, Subscription
+from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
 from proxy.upstream.exchange import Answer, exchange
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
-_UPGRADE: RawHeaders = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
-_GRAPHQL_PROTOCOLS = frozenset({b"graphql-transport-ws", b"graphql-ws"})
+# What is written anew on each side, for a wish and its fulfilment hold for one connection only.
+UPGRADE: RawHeaders = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+_UNAUTHORIZED = AnswerHead(401)
 
 
 class Handshake:
@@ -45,14 +46,11 @@ class Handshake:
 
     async def send(self, decision: Decision, caller: CallerConnection, passage: Passage) -> tuple[Answer, Injection]:
         """One attempt. An answer with status 101 is one that may be granted to the caller."""
-        route, request = decision.route, decision.request
+        route, request = decision.route, handshake_request(decision.route, decision.request)
         provider, scheme = route.provider, route.provider.scheme
-        if provider.graphql_subscriptions:
-            # What is compressed cannot be read, and the first message has to be.
-            request = replace(request, headers=_without(request.headers, b"sec-websocket-extensions"))
         self._injection = injection = await authorized(route, request)
         try:
-            head = request_head(route, replace(request, headers=(*request.headers, *_UPGRADE)), injection, ())
+            head = request_head(route, replace(request, headers=(*request.headers, *UPGRADE)), injection, ())
             connection = await provider.pool.connect_apart()
             sent = monotonic()
             answer = await exchange(connection, provider.pool, request.method, head, b"", route.timeout)
@@ -68,19 +66,24 @@ class Handshake:
             raise UpstreamProtocolError
         return answer, injection
 
-    def opening(self, route: Route, answer: Answer) -> Opening | None:
-        """Who puts the credential into the caller's first message, where the protocol has it there."""
-        chosen = _values(answer.headers, b"sec-websocket-protocol")
-        # Servers take the older of the two for granted where none was named.
-        if not route.provider.graphql_subscriptions or (chosen and chosen[0] not in _GRAPHQL_PROTOCOLS):
+    def subscription(self, route: Route, answer: Answer) -> Subscription | None:
+        """Who puts the credential into the caller's first message, where the protocol has it there.
+
+        If it is refused there, that is what a 401 is elsewhere: the next one goes with a fresh token.
+        """
+        chosen = next(iter(_values(answer.headers, b"sec-websocket-protocol")), None)
+        if not route.provider.graphql_subscriptions or chosen not in {None, *PROTOCOLS}:
             return None
-        return Opening(route.header_filter, self._injection.headers)
+        injection, scheme = self._injection, route.provider.scheme
+        return Subscription(
+            chosen, route.header_filter, injection.headers, lambda: scheme.rejected(_UNAUTHORIZED, injection)
+        )
 
     def _is_right(self, headers: RawHeaders, *, with_extensions: bool) -> bool:
         """What RFC 6455 §4.1 has a client check, but for what the caller can check himself."""
         connection = b",".join(_values(headers, b"connection")).lower().split(b",")
         return (
-            [value.lower() for value in _values(headers, b"upgrade")] == [b"websocket"]
+            names_websocket(headers)
             and b"upgrade" in [token.strip() for token in connection]
             and _values(headers, b"sec-websocket-accept") == [self._accept]
             and not _values(headers, b"content-length") + _values(headers, b"transfer-encoding")
@@ -95,13 +98,26 @@ def asks_for_websocket(caller: CallerConnection) -> bool:
         message.method == "GET"
         and message.version == (1, 1)
         and caller.body is None
-        and [value.lower() for value in _values(message.raw_headers, b"upgrade")] == [b"websocket"]
+        and names_websocket(message.raw_headers)
     )
+
+
+def names_websocket(headers: RawHeaders) -> bool:
+    """Whether this protocol, and no other, is asked for."""
+    return [value.lower() for value in _values(headers, b"upgrade")] == [b"websocket"]
+
+
+def handshake_request(route: Route, request: OutboundRequest) -> OutboundRequest:
+    """The request that a handshake is to be authorized as; UPGRADE goes behind its headers on the wire."""
+    if not route.provider.graphql_subscriptions:
+        return request
+    # What is compressed cannot be read, and the first message has to be.
+    return replace(request, headers=_without(request.headers, b"sec-websocket-extensions"))
 
 
 def granted(answer: Answer) -> bytes:
     """The vendor's 101 for the caller."""
-    return head_lines(answer.status, (*passing(answer.headers, RELAYED), *_UPGRADE)) + b"\r\n"
+    return head_lines(answer.status, (*passing(answer.headers, RELAYED), *UPGRADE)) + b"\r\n"
 
 
 def _values(headers: RawHeaders, name: bytes) -> list[bytes]:

@@ -51,6 +51,8 @@ class Defactor(Emulator):
         UPDATE_ACCOUNT,
     )
 
+    subscriptions_path = "/v1/graphql"
+
     def __init__(self, **machinery: Any) -> None:
         super().__init__(**machinery)
         self.credentials["address"] = Account.from_key(self.credentials["private_key"]).address

@@ -51,6 +51,8 @@ class Emulator(ABC):
     # The path under which the demo offers it.
     route: ClassVar[str]
     try_it: ClassVar[TryIt]
+    # Where it speaks GraphQL over WebSocket, if it does.
+    subscriptions_path: ClassVar[str | None] = None
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class FrameHead(NamedTuple):
         return self.opcode >= CLOSE
 
 
-def frame_head(octets: bytes) -> FrameHead | None:
+def frame_head(octets: bytes | bytearray) -> FrameHead | None:
     """The head that these bytes begin with; None if more of it is to come."""
     if len(octets) < 2:
         return None
@@ -38,7 +38,7 @@ def frame_head(octets: bytes) -> FrameHead | None:
     end = at + 4 if second & 0x80 else at
     if len(octets) < end:
         return None
-    return FrameHead(bool(first & 0x80), first & 0x70, first & 0x0F, octets[at:end], length, end)
+    return FrameHead(bool(first & 0x80), first & 0x70, first & 0x0F, bytes(octets[at:end]), length, end)
 
 
 def masked(mask: bytes, payload: bytes) -> bytes:

@@ -73,7 +73,8 @@ class HeadReader(Generic[Message, Head]):
             messages = self._feed(head)[0]
             if len(messages) == 1:
                 made = self._make(messages[0][0])
-                if not last:
+                # One that asks for another protocol has a key in it that never comes again.
+                if not last and not messages[0][0].upgrade:
                     self._memory.keep(head, made)
                 return made, data
             if messages:

@@ -301,6 +301,22 @@ def test_explain_signs_what_it_shows_when_the_route_adds_a_secret(tmp_path: Path
     assert SECRET not in done.stdout
 
 
+def test_explain_shows_a_websockets_handshake_and_what_its_first_message_gets(tmp_path: Path) -> None:
+    path = write(tmp_path, config().replace("auth:", "graphql_subscriptions: true, auth:"))
+    fields = ["-H", "Connection: Upgrade", "-H", "Upgrade: WebSocket", "-H", "Sec-WebSocket-Extensions: x"]
+    done = invoked("explain", "-c", path, "GET", "/acme/x", *fields, environ=ENVIRON)
+    assert named(done, "header") == ["Host: 127.0.0.1:1", "Connection: Upgrade", "Upgrade: websocket"]
+    assert named(done, "added") == ["Authorization: Bearer ***   (by the credential)"]
+    assert named(done, "removed") == [
+        "Sec-WebSocket-Extensions: compressed messages could not be read, and the first one has to be"
+    ]
+    (first,) = named(done, "first message")
+    assert first == "GraphQL's connection_init; into its payload.headers go Authorization: Bearer ***"
+    no_handshake = invoked("explain", "-c", path, "POST", "/acme/x", *fields, environ=ENVIRON)
+    assert named(no_handshake, "header") == ["Host: 127.0.0.1:1", "Sec-WebSocket-Extensions: x"]
+    assert named(no_handshake, "first message") == []
+
+
 def test_explain_speaks_json(tmp_path: Path) -> None:
     arguments = ["explain", "-c", write(tmp_path, config()), "--format", "json", "GET"]
     told = json.loads(invoked(*arguments, "/acme/x", "--compare", "Authorization: mine", environ=ENVIRON).stdout)

@@ -58,6 +58,9 @@ def test_the_five_lines_of_the_readme_are_answered_by_emulators_that_refuse_them
         for line in printed[5:]:
             answer = shell(line)
             assert "HTTP/1.1 401" in answer or '"errors"' in answer, answer
+        with_proxy, without = [line.strip() for line in demo.out if "proxy.sandbox.subscribe" in line]
+        assert '"type": "complete"' in shell(with_proxy)
+        assert shell(without + " || true").startswith("closed with 4403")
         assert demo.stop() == 0
 
 

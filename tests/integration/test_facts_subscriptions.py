@@ -52,3 +52,18 @@ async def test_without_the_proxy_the_server_refuses(payload: dict[str, Any] | No
         with pytest.raises(ConnectionClosed) as caught:
             await subscribed(f"{vendor.url}/v1/graphql", "graphql-transport-ws", payload)
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 4403
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_after_a_token_died_the_second_subscription_goes_with_a_fresh_one(protocol: str) -> None:
+    """The first one's failure is the client's to see, who connects again; nothing can be said in its name."""
+    vendor = Defactor()
+    async with behind(vendor) as proxy:
+        url = f"{proxy.url}/engage/v1/graphql"
+        await subscribed(url, protocol, None)
+        vendor.revoke_tokens()
+        with pytest.raises(ConnectionClosed):
+            await subscribed(url, protocol, None)
+        ack, *_ = await subscribed(url, protocol, None)
+    assert ack["type"] == "connection_ack"
+    assert (vendor.logins, vendor.restores) == (1, 1)

@@ -389,14 +389,48 @@ async def test_a_caller_who_is_done_with_sending_still_hears_the_vendor() -> Non
             assert await reader.read() == b"last words"
 
 
-async def test_a_silent_tunnel_ends_after_its_time_with_going_away() -> None:
-    async with vendor_that(echo) as vendor:
-        async with serve(Route.to(provider(vendor.url), "/a", websocket_idle_timeout=0.2)) as proxy:
+async def test_a_silent_tunnel_ends_after_its_time_with_going_away_and_the_vendors_end_with_it() -> None:
+    ended = asyncio.Event()
+
+    async def talk(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await echo(received, reader, writer)
+        ended.set()
+
+    async with vendor_that(talk) as vendor:
+        route = Route.to(provider(vendor.url), "/a", websocket_idle_timeout=0.2)
+        async with serve(route) as proxy:
             async with shaken(proxy.port, head_of(proxy, *WISH)) as (_, reader, writer):
                 for _ in range(3):
                     writer.write(frame(0x81, b"x"))
                     assert await reader.readexactly(7) == frame(0x81, b"x")
                 assert await reader.read() == b"\x88\x02\x03\xe9"
+                await ended.wait()  # While the caller's own connection is still open.
+            assert route.provider.pool._apart == set()
+
+
+async def test_no_tunnel_is_begun_while_the_proxy_stops() -> None:
+    """It would be cut off in a moment; ordinary requests on connections that were accepted are still answered."""
+    async with vendor_that(echo) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        proxy.gateway.is_draining = True
+        answer = await proxy.send(head_of(proxy, *WISH))
+        assert status(answer) == 503
+        assert b"\r\nRetry-After: 1\r\n" in answer and b"\r\nConnection: close\r\n" in answer
+        assert b"X-AuthProxy-Error: stopping" in answer
+    assert vendor.connections == 0
+
+
+async def test_heads_of_handshakes_do_not_drive_those_of_requests_out_of_memory() -> None:
+    """Each has another key in it and never comes again."""
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        await proxy.send(head_of(proxy, "Connection: close"))
+        (known,) = proxy.gateway.heads
+        for _ in range(3):
+            key = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
+            await proxy.send(
+                head_of(proxy, "Connection: Upgrade", "Upgrade: websocket", key) + head_of(proxy, "Connection: close")
+            )
+        assert list(proxy.gateway.heads) == [known]
 
 
 @pytest.mark.parametrize(
@@ -540,6 +574,7 @@ async def test_it_is_found_in_fragments_behind_pings_and_what_follows_is_as_it_w
         (client_text(b"[" * 60_000), 1008),
         (client_text(b"\xff"), 1008),
         (client_text(b"[]"), 1008),
+        (client_text(b'{"type":["connection_init"]}'), 1008),
         (frame(0x82, b"{}"), 1008),
         (frame(0x81, b"{}", b""), 1002),
         (frame(0xC1, b"{}"), 1002),
@@ -562,6 +597,110 @@ async def test_whoever_does_not_begin_at_all_is_hung_up_on_in_time() -> None:
         async with serve(graphql_route(vendor.url, timeout=0.1)) as proxy:
             async with shaken(proxy.port, head_of(proxy, *WISH)) as (_, reader, _):
                 assert await reader.read() == b"\x88\x02\x03\xf0"
+
+
+INIT = client_text(b'{"type":"connection_init"}')
+START = b'{"id":"1","type":"start","payload":{"query":"subscription { a }","variables":{"n":1.0,"s":"\\u00e9"}}}'
+
+
+@pytest.mark.parametrize("protocol", ["graphql-ws", ""])
+@pytest.mark.parametrize(
+    "again",
+    [b'{"type":"connection_init","payload":{"headers":{"x-acme-role":"admin"}}}', b'{"type":"connection\\u005finit"}'],
+)
+async def test_nobody_says_a_second_time_who_he_is(again: bytes, protocol: str) -> None:
+    """Servers of the older protocol would begin anew, with what no filter has seen."""
+    told, heard, _ = await first_message(
+        INIT, client_text(START), frame(0x01, again[:9]) + frame(0x80, again[9:]), protocol=protocol
+    )
+    head = frame_head(told)
+    assert head is not None and message_of(told[: head.size + head.length])["type"] == "connection_init"
+    rest = told[head.size + head.length :]
+    head = frame_head(rest)
+    # What came between is as it was.
+    assert head is not None and masked(head.mask, rest[head.size :]) == START
+    assert heard == b"\x88\x02" + (4429).to_bytes(2, "big")
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(0x82, START), 1008),
+        (client_text(b"?"), 1008),
+        (client_text(bytes(1_048_577)), 1009),
+        (frame(0x81, START, b""), 1002),
+    ],
+)
+async def test_in_the_older_protocol_what_cannot_be_read_is_not_passed_on(sent: bytes, code: int) -> None:
+    told, heard, _ = await first_message(INIT, sent, protocol="graphql-ws")
+    head = frame_head(told)
+    assert head is not None and len(told) == head.size + head.length
+    assert heard == b"\x88\x02" + code.to_bytes(2, "big")
+
+
+async def test_a_large_message_of_the_older_protocol_passes_whole() -> None:
+    text = json.dumps({"type": "start", "payload": {"query": "x" * 900_000}}).encode()
+    pieces = [frame(0x01, text[:300_000]), frame(0x89, b"between"), frame(0x80, text[300_000:])]
+    told, _, _ = await first_message(INIT, *pieces, protocol="graphql-ws")
+    assert told.count(frame(0x89, b"between")) == 1
+    _, _, last = told.partition(frame(0x89, b"between"))
+    head = frame_head(last)
+    assert head is not None and masked(head.mask, last[head.size :]) == text
+
+
+SAYS_NO = b'{"type":"connection_error","payload":"Could not verify JWT: JWTExpired"}'
+SAYS_YES = b'{"type":"connection_ack"}'
+
+
+@pytest.mark.parametrize("protocol", ["graphql-transport-ws", "graphql-ws"])
+@pytest.mark.parametrize(
+    ("answers", "is_refused"),
+    [
+        ([frame(0x81, SAYS_NO, b"")], True),
+        ([frame(0x81, b'{"type":"ka"}', b""), frame(0x89, b"", b""), frame(0x01, SAYS_NO[:5], b"") + frame(0x80, SAYS_NO[5:], b"")], True),
+        ([frame(0x88, b"\x11\x30no", b"")], True),
+        ([frame(0x88, b"\x11\x31", b"")], True),
+        ([frame(0x88, b"\x11\x33", b"")], True),
+        ([frame(0x88, b"\x11\x38", b"")], False),
+        ([frame(0x88, b"\x03\xe8", b"")], False),
+        ([frame(0x88, b"", b"")], False),
+        ([frame(0x81, SAYS_YES, b""), frame(0x81, SAYS_NO, b"")], False),
+        ([frame(0x81, SAYS_YES, b"") + frame(0x88, b"\x11\x33", b"")], False),
+        ([frame(0x82, SAYS_NO, b"")], False),
+        ([frame(0x81, b"[]", b""), frame(0x81, b"\xff", b""), frame(0x81, b'{"type":[]}', b"")], False),
+        ([frame(0xF1, SAYS_NO, b"")], False),
+        ([], False),
+    ],
+)  # fmt: skip
+async def test_a_credential_that_connection_init_was_refused_for_is_known_as_dead(
+    answers: list[bytes], is_refused: bool, protocol: str
+) -> None:
+    """As a 401 would make it known, once; later words are about something else. The caller hears all of it."""
+
+    async def talk(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        for answer in answers:
+            writer.write(answer)
+            await asyncio.sleep(0.01)
+
+    scheme = Fixed()
+    async with vendor_that(talk, f"Sec-WebSocket-Protocol: {protocol}") as vendor:
+        async with serve(Route.to(provider(vendor.url, scheme, graphql_subscriptions=True), "/a")) as proxy:
+            async with shaken(proxy.port, head_of(proxy, *WISH)) as (_, reader, writer):
+                writer.write(INIT)
+                assert await reader.read() == b"".join(answers)
+    assert [judged.status for judged in scheme.judged] == [101, *[401] * is_refused]
+
+
+async def test_a_subscription_that_has_begun_may_be_silent_for_as_long_as_it_likes() -> None:
+    async with vendor_that(echo, "Sec-WebSocket-Protocol: graphql-ws") as vendor:
+        async with serve(graphql_route(vendor.url, timeout=0.1)) as proxy:
+            async with shaken(proxy.port, head_of(proxy, *WISH)) as (_, reader, writer):
+                writer.write(INIT)
+                await reader.read(65536)
+                await asyncio.sleep(0.3)
+                writer.write(frame(0x89, b"still here"))
+                assert await reader.readexactly(16) == frame(0x89, b"still here")
 
 
 async def test_another_subprotocol_of_the_same_vendor_is_left_alone() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trustme
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+from websockets.exceptions import ConnectionClosedError
 
 from tests.canaries import leaks
 from tests.proxied import proxied
@@ -129,3 +133,39 @@ async def test_a_login_endpoint_that_is_not_trusted_never_sees_the_secret(tmp_pa
             assert (answer.status_code, answer.headers["X-AuthProxy-Error"]) == (503, "credential_unavailable")
             assert int(answer.headers["Retry-After"]) >= 1
     assert not leaks([SECRET], b"".join(received))
+
+
+async def test_a_websocket_goes_over_tls_too_and_ends_there_when_its_caller_leaves(tmp_path: Path) -> None:
+    authority, ended = trustme.CA(), asyncio.Event()
+    context = server_context(authority.issue_cert("localhost"))
+
+    async def answer(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        await connection.send(connection.request.headers["Authorization"])
+        with suppress(ConnectionClosedError):
+            async for message in connection:
+                await connection.send(message)
+        ended.set()
+
+    async with serve_websocket(answer, "127.0.0.1", 0, ssl=context, max_size=None) as server:
+        (port,) = {sock.getsockname()[1] for sock in server.sockets}
+        trusted = acme(port, ca_file=ca_file(authority, tmp_path))
+        async with proxied(trusted, {"/acme": "acme"}, secrets=(SECRET,)) as proxy:
+            async with connect(f"ws://{proxy.app.address}/acme/x", max_size=None, proxy=None) as client:
+                assert await client.recv() == SECRET
+                for message in ("text", bytes(1_000_000)):
+                    await client.send(message)
+                    assert await client.recv() == message
+                client.transport.abort()
+                async with asyncio.timeout(10):
+                    await ended.wait()
+
+
+async def test_an_untrusted_vendor_sees_nothing_of_a_handshake(tmp_path: Path) -> None:
+    received = list[bytes]()
+    context = server_context(trustme.CA().issue_cert("localhost"))
+    wish = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    async with tls_vendor(context, received) as port, proxied(acme(port), {"/acme": "acme"}) as proxy:
+        answer = await proxy.client.get("/acme/x", headers=wish)
+    assert (answer.status_code, answer.headers["X-AuthProxy-Error"]) == (502, "upstream_tls")
+    assert received == []

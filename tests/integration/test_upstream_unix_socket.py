@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, unix_serve
 
 from proxy.config import ConfigError, load
 from tests.canaries import leaks
@@ -37,6 +39,24 @@ async def test_requests_and_logins_go_to_the_file_and_the_host_is_the_base_urls(
     assert {received.values("host")[0] for received in vendor.requests} == {"vendor.internal"}
     assert vendor.requests[1].values("authorization") == [f"Bearer {KEY}-token"]
     assert vendor.connections == 2  # One for the login, and one that was kept.
+
+
+async def test_a_websocket_goes_to_the_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "vendor.sock"
+
+    async def answer(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        await connection.send(f"{connection.request.headers['Host']} {connection.request.headers['X-Key']}")
+        async for message in connection:
+            await connection.send(message)
+
+    async with unix_serve(answer, str(file)):
+        provider = {"base_url": "http://vendor.internal/v1", "unix_socket": str(file), "auth": STATIC}
+        async with proxied({"a": provider}, {"/a": "a"}, secrets=(KEY,)) as proxy:
+            async with connect(f"ws://{proxy.app.address}/a/x", proxy=None) as client:
+                assert await client.recv() == f"vendor.internal {KEY}"
+                await client.send("back")
+                assert await client.recv() == "back"
 
 
 async def test_a_file_on_which_nobody_listens_is_a_vendor_that_cannot_be_reached(tmp_path: Path) -> None:
