@@ -18,7 +18,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 .PHONY: help demo test check docs soak bench bench-full bench-contenders format clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.runs
 	$(BIN)/authproxy demo

@@ -23,6 +23,7 @@ from proxy.template import Place as TemplatePlace
 SOURCES = ("env", "file", "exec", "value")
 WRITE_IT_AS = "write it as {env: NAME}, {file: PATH}, or {value: ...}"
 _MAX_FILE = 64 * 1024
+_MOUNTED = Path("/run/secrets")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ class Sources:
             raise ValueError("this secret file is not UTF-8 text") from None
         if not secret.reveal().strip():
             raise ValueError("this secret file is empty")
-        if status.st_mode & stat.S_IROTH:
+        if shows_to_others(path, status.st_mode):
             self.report.warn(
                 place, f"every user of this machine can read the secret file {path}; `chmod o=` keeps others out"
             )
@@ -132,6 +133,14 @@ class Sources:
             _refuse_missing(part)
         text = output_of(tuple(arguments), self.folder, self.environ, self.command_timeout)
         return Secret(text, "exec")
+
+
+def shows_to_others(path: Path, mode: int) -> bool:
+    """Whether every user of the machine can read the file.
+
+    Where container engines mount secrets they choose the mode, and there are no other users.
+    """
+    return bool(mode & stat.S_IROTH) and not path.resolve().is_relative_to(_MOUNTED)
 
 
 def _literal(value: Any) -> Secret:

@@ -10,7 +10,7 @@ import pytest
 from proxy.config.command import output_of
 from proxy.config.nodes import MapNode, Scalar, plain
 from proxy.config.problems import Place, Report
-from proxy.config.sources import Sources
+from proxy.config.sources import Sources, shows_to_others
 from proxy.config.texts import Interpolated, interpolated
 from proxy.config.yaml12 import compose
 from proxy.secret import Secret
@@ -77,6 +77,20 @@ def test_a_file_that_everyone_can_read_gives_a_warning(sources: Sources) -> None
     path.chmod(0o644)
     sources.secret({"file": "secret"})
     assert str(path) in str(sources.report.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "shows"),
+    [
+        ("/home/me/key", 0o644, True),
+        ("/home/me/key", 0o640, False),
+        ("/run/secrets/key", 0o444, False),
+        ("/run/secrets/folder/key", 0o644, False),
+        ("/run/secretsome/key", 0o644, True),
+    ],
+)
+def test_where_engines_mount_secrets_their_mode_is_not_the_users_to_choose(path: str, mode: int, shows: bool) -> None:
+    assert shows_to_others(Path(path), mode) == shows
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the project stands on: versions, what is packaged, the image, the compose file, CI."""
+"""What the project stands on: versions, what is packaged, the image, CI."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from typing import Any
 
 import aiohttp.http_parser
 import pytest
-import yaml
-from jsonschema import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -166,48 +164,6 @@ def test_hadolint_has_nothing_to_say() -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-# --- The compose file ---------------------------------------------------------------------------------
-
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-HARDENED = {
-    "type": "object",
-    "properties": {
-        "read_only": {"const": True},
-        "cap_drop": {"const": ["ALL"]},
-        "security_opt": {"contains": {"const": "no-new-privileges:true"}},
-        "ports": {"items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
-        "image": {"type": "string", "pattern": r":[\w.]+$", "not": {"pattern": ":latest$"}},
-        "privileged": False,
-        "network_mode": False,
-        "user": {"not": {"pattern": "^(0|root)"}},
-    },
-    "required": ["image", "read_only", "cap_drop", "security_opt", "ports"],
-}
-
-
-@pytest.mark.parametrize("name", ["proxy", "prometheus"])
-def test_a_service_is_confined_and_published_to_this_machine_only(name: str) -> None:
-    validate(COMPOSE["services"][name], HARDENED)
-
-
-def test_the_proxy_of_the_compose_file_wants_a_token_and_names_its_hosts() -> None:
-    """It listens beyond loopback, inside its container."""
-    environment = COMPOSE["services"]["proxy"]["environment"]
-    assert environment["AUTHPROXY_LISTEN"] == "0.0.0.0:8080"
-    assert environment["AUTHPROXY_TOKEN"]
-    assert "proxy:9180" in environment["AUTHPROXY_ALLOWED_HOSTS"].split(",")
-
-
-def test_prometheus_scrapes_the_proxy_by_a_host_that_is_allowed() -> None:
-    scraped = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
-    targets = [target for job in scraped for static in job["static_configs"] for target in static["targets"]]
-    assert targets == ["proxy:9180"]
-    (mounted,) = COMPOSE["services"]["prometheus"]["volumes"]
-    source, _, mode = mounted.split(":")
-    assert (ROOT / source).is_file()
-    assert mode == "ro"
-
-
 # --- CI and make --------------------------------------------------------------------------------------
 
 
@@ -227,3 +183,13 @@ def test_make_knows_its_targets(target: str) -> None:
     if make is None:
         pytest.skip("make is not installed here")
     subprocess.run([make, "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_make_help_is_the_head_of_the_makefile_and_nothing_else() -> None:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed here")
+    told = subprocess.run([make, "--silent", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    head = (ROOT / "Makefile").read_text().partition("\n\n")[0]
+    assert told.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in head.splitlines()]
+    assert all(re.match(r"make |$|Each makes|      ", line) for line in told.splitlines())
