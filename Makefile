@@ -2,6 +2,7 @@
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
 # make docs   the pages that follow from the code: docs/CONFIG.md, docs/providers/
+# make fuzz   looks for inputs that break a promise, a minute for each fuzzer: make fuzz FUZZ_SECONDS=600
 # make soak   the runs by which tokens are judged, in full length: five minutes
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
 # make bench-full        the same with all cases and enough rounds to trust; writes the README's table
@@ -10,12 +11,13 @@
 # Each makes its own virtualenv where there is none. Another Python: make test PYTHON=python3.13
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs soak bench bench-full bench-contenders format clean
+.PHONY: help demo test check docs fuzz soak bench bench-full bench-contenders format clean
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -34,6 +36,11 @@ check: $(VENV)/.develops
 
 docs: $(VENV)/.develops
 	$(BIN)/python -m docs
+
+fuzz: $(VENV)/.develops
+	$(PIP) install -q -c constraints.txt -e '.[fuzz]'
+	for name in $$($(BIN)/python -m tests.fuzz | cut -d " " -f 1); do \
+		$(BIN)/python -m tests.fuzz $$name --seconds $(FUZZ_SECONDS) || exit 1; done
 
 soak: $(VENV)/.develops
 	$(BIN)/python -m tests.soak

@@ -11,6 +11,11 @@ from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote_plus
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
+# Some gateways before a vendor's server decode once more than the server itself.
+_DECODING_ROUNDS = 3
+# To some servers ` a`, `a[]`, `a[0]` and what ends with a NUL are `a`.
+_END_OF_NAME = re.compile(r"[\[\0]")
+_AROUND_NAMES = "+ \t\n\r\v\f"
 
 
 def canonical(name: str) -> str:
@@ -54,6 +59,15 @@ def _quoted(text: str) -> str:
 
 def _is_named(piece: str, names: Collection[str]) -> bool:
     # Some servers still split at a semicolon too, so a parameter could hide behind one.
-    found = (canonical(unquote_plus(part.partition("=")[0])) for part in piece.split(";"))
-    # And to some ` a[]` and `a[0]` are `a`.
-    return any(name in names or name.partition("[")[0].strip() in names for name in found)
+    return any(_is_one_of(part.partition("=")[0], names) for part in piece.split(";"))
+
+
+def _is_one_of(name: str, names: Collection[str]) -> bool:
+    for _ in range(_DECODING_ROUNDS):
+        name = unquote_plus(name)
+        plain = canonical(name)
+        if plain in names or _END_OF_NAME.split(plain, 1)[0].strip(_AROUND_NAMES) in names:
+            return True
+        if "%" not in name:
+            return False
+    return False

@@ -1,0 +1,86 @@
+"""Whatever target is accepted: where it leads, by other readers than ours."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+
+from yarl import URL
+
+from proxy.errors import BadTarget
+from proxy.gateway.outbound import completed, outbound_request, request_line
+from proxy.gateway.route import Route, RouteTable
+from proxy.gateway.target import check_target
+from tests.fuzz.routes import EVERY_PATH, HOST, INJECTION, KEY, ROUTES
+
+# UTF-8 of more octets than are needed, which lenient decoders read all the same.
+_OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
+_SEPARATORS = re.compile(rb"[/\\;]")
+
+
+def judge(octets: bytes) -> None:
+    target = octets.decode("latin-1")
+    for routes in (ROUTES, EVERY_PATH):
+        _judge(target, routes)
+
+
+def _judge(target: str, routes: RouteTable) -> None:
+    route = routes.find(target)
+    try:
+        check_target(target, encoded_slashes=route is not None and route.encoded_slashes)
+    except BadTarget:
+        return
+    if route is None:
+        return
+    sent = outbound_request(route, "GET", target, (), b"").target
+    check_target(sent, encoded_slashes=route.encoded_slashes)
+    _stays(route, target, sent)
+    _means_the_same_to_others(route, sent)
+    line = request_line(outbound_request(route, "GET", target, (), b""), INJECTION)
+    head = completed(line, INJECTION, ())
+    assert re.fullmatch(rb"GET /[!-~]* HTTP/1\.1", head.partition(b"\r\n")[0]), "the request line is not one"
+    assert head.count(KEY.encode()) == 3, "the credential is not there as often as it should be"
+
+
+def _stays(route: Route, target: str, sent: str) -> None:
+    base, path = route.provider.base_path, sent.partition("?")[0]
+    assert path == base or path.startswith(base + "/"), "it left the base path"
+    own = target.partition("?")[0]
+    assert path == base + own.removeprefix(route.prefix if route.prefix != "/" else "") or path == "/"
+    rounds = _decodings(path)
+    for octets in rounds:
+        assert not {b".", b".."} & set(_SEPARATORS.split(octets)), "a dot segment survives"
+        assert not re.search(rb"[\0\r\n\\]", octets), "an octet that no path may hold survives"
+    # Where a route allows `%2F`, one round of decoding brings slashes, and no other.
+    last = rounds[min(1, len(rounds) - 1)] if route.encoded_slashes else rounds[0]
+    assert all(octets.count(b"/") == last.count(b"/") for octets in rounds[1:]), "a slash survives in disguise"
+
+
+def _decodings(path: str) -> list[bytes]:
+    """What the path is after each round of decoding, until nothing changes any more."""
+    rounds, octets = [], path.encode("latin-1")
+    while not rounds or octets != rounds[-1]:
+        rounds.append(octets)
+        octets = _OVERLONG.sub(_shortened, unquote_to_bytes(octets))
+    return rounds
+
+
+def _shortened(match: re.Match[bytes]) -> bytes:
+    value = 0
+    for octet in match[0][1:]:
+        value = value << 6 | (octet & 0x3F)
+    return bytes([value | (match[0][0] & 1) << 6]) if len(match[0]) == 2 else chr(value).encode("latin-1", "replace")
+
+
+def _means_the_same_to_others(route: Route, sent: str) -> None:
+    base = f"https://{HOST}"
+    path, _, query = sent.partition("?")
+    parts = urlsplit(base + sent)
+    assert (parts.netloc, parts.path, parts.query, parts.fragment) == (HOST, path, query, "")
+    kept = URL(base + sent, encoded=True)
+    assert (kept.host, kept.raw_path, kept.raw_query_string, kept.raw_fragment) == (HOST, path, query, "")
+    # As they would go on from the vendor's own page, and with what they think is quoted too much.
+    for url in (URL(base + sent), URL(base + "/x/y").join(URL(sent)), URL(urljoin(base + "/x/y", sent))):
+        assert url.host == HOST and url.user is None and url.port == 443, "it left the origin"
+        stays = url.raw_path == route.provider.base_path or url.raw_path.startswith(route.provider.base_path + "/")
+        assert stays, "it left the base path when it was normalised"
