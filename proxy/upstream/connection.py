@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
 
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
@@ -25,6 +25,7 @@ _MAX_FIELDS = 256
 # Interim answers (100, 102, 103) before the final one; more is a flood.
 _MAX_INTERIM = 16
 _BODYLESS = frozenset({204, 304})
+_VERSIONS = frozenset({(1, 0), (1, 1)})
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -42,6 +43,7 @@ class VendorHead:
     __slots__ = ("headers", "is_chunked", "length", "lines", "should_close", "status")
 
     def __init__(self, message: RawResponseMessage) -> None:
+        _check_framing(message)
         self.status: int = message.code
         self.headers: RawHeaders = message.raw_headers
         self.is_chunked = bool(message.chunked)
@@ -49,6 +51,18 @@ class VendorHead:
         length = message.headers.get("Content-Length")
         self.length = None if length is None else int(length)
         self.lines: bytes | None = None
+
+
+def _check_framing(message: RawResponseMessage) -> None:
+    """Raise BadHttpMessage for a body whose end we would not find where the vendor sees it (RFC 9112 §6.1).
+
+    The parser lets through what it takes for a body up to the connection's end, or for one that is compressed besides.
+    """
+    if message.version not in _VERSIONS:
+        raise BadHttpMessage("not HTTP/1")
+    codings = message.headers.getall("Transfer-Encoding", ())
+    if codings and (message.version != (1, 1) or [coding.lower() for coding in codings] != ["chunked"]):
+        raise BadHttpMessage("another coding than chunked")
 
 
 class UpstreamConnection(asyncio.Protocol):

@@ -37,7 +37,7 @@ async def tried(stage: Stage, case: Case, cut: str) -> Verdict:
     done = await exchange(stage.setting.port, CUTS[cut](case.request.encode("latin-1")), case.method, count)
     requests = list(stage.vendor.requests)
     if case.passed is None and not case.answered:
-        verdict.unsafe += _heard(stage, requests)
+        verdict.unsafe += _heard(stage, requests, case)
     verdict.unsafe += _gained(stage, case, done, requests)
     if case.passed is not None and requests:
         verdict.unsafe += _unfaithful(stage, case, requests)
@@ -49,8 +49,8 @@ async def tried(stage: Stage, case: Case, cut: str) -> Verdict:
     return verdict
 
 
-def _heard(stage: Stage, requests: list[Request]) -> Iterator[str]:
-    if requests or stage.vendor.octets:
+def _heard(stage: Stage, requests: list[Request], case: Case) -> Iterator[str]:
+    if requests or (stage.vendor.octets and not case.may_begin):
         yield "the vendor heard of it"
 
 
@@ -109,6 +109,9 @@ def _seen_wrong(stage: Stage, case: Case, done: Exchanged) -> Iterator[str]:
     for name in case.answered.get("absent", ()):
         if answer.has(name):
             yield f"{name} was passed back"
+    for name, values in case.answered.get("fields", {}).items():
+        if answer.status < 300 and answer.values(name) != values:
+            yield f"{name} came back as {answer.values(name)}"
     if "body" in case.answered and answer.body != filled(str(case.answered["body"]), stage.places).encode("latin-1"):
         yield f"another body came back: {answer.body[:40]!r}"
     # Another error than the contract's is no danger; an error where none is, or the other way round, may be one.
@@ -128,7 +131,7 @@ def _inexact(case: Case, done: Exchanged, requests: list[Request]) -> Iterator[s
             yield "no whole answer came"
         return
     if case.answered:
-        if answer is not None and answer.status >= 500:
+        if answer is not None and answer.status in (500, 502, 503, 504):
             if answer.status not in _statuses(case) and not case.answered.get("broken"):
                 yield f"answered {answer.status}"
             yield from _unmarked(answer.octets)
