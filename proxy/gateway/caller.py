@@ -291,8 +291,7 @@ class CallerConnection(RequestHandler):
         try:
             return body.receive(data)
         except BadChunk:
-            body.fail(MalformedRequest())
-            self._has_ended = True  # Where the next request would begin, nobody knows.
+            body.fail(MalformedRequest())  # Never complete, so that no other request is read behind it.
             return b""
 
     def _go_on(self) -> None:

@@ -40,14 +40,19 @@ class HeadMemory(dict[bytes, Head]):
 class HeadReader(Generic[Message, Head]):
     """Reads one header section after the other from what a peer sends; `make` says what is made of each."""
 
-    __slots__ = ("_feed", "_last", "_make", "_memory", "_parser")
+    __slots__ = ("_feed", "_first_line", "_is_strict", "_last", "_make", "_memory", "_parser")
 
-    def __init__(self, parser: Any, make: Callable[[Message], Head], memory: HeadMemory[Head]) -> None:
+    def __init__(
+        self, parser: Any, make: Callable[[Message], Head], memory: HeadMemory[Head], *, is_strict: bool
+    ) -> None:
         self._parser = parser
         self._feed = parser.feed_data
         self._make: Callable[[Message], Head] = make
         self._memory = memory
         self._last = b""
+        self._is_strict = is_strict
+        # As much of it as has come; None behind its end.
+        self._first_line: bytes | None = b""
 
     def read(self, data: bytes) -> tuple[Head | None, bytes]:
         """What is made of the header section that is complete with this data, and what lies behind it.
@@ -58,6 +63,7 @@ class HeadReader(Generic[Message, Head]):
             last = self._last
             found = (last + data).find(_END) if last else data.find(_END)
             if found < 0:
+                self._look_at_first_line(data)
                 if self._feed(data)[0]:
                     raise BadHttpMessage("a header section without an empty line at its end")
                 self._last = (last + data)[-3:]
@@ -70,6 +76,8 @@ class HeadReader(Generic[Message, Head]):
                 if known is not None:
                     return known, data
             self._last = b""
+            self._look_at_first_line(head)
+            self._first_line = b""
             messages = self._feed(head)[0]
             if len(messages) == 1:
                 made = self._make(messages[0][0])
@@ -81,6 +89,14 @@ class HeadReader(Generic[Message, Head]):
                 raise BadHttpMessage("two header sections where there is one empty line")
             if not data:  # Empty lines before the first line of a message are no part of it.
                 return None, b""
+
+    def _look_at_first_line(self, data: bytes) -> None:
+        """Raise BadHttpMessage for several spaces where one belongs, which the parser takes for one."""
+        if self._is_strict and self._first_line is not None:
+            line, end, _ = (self._first_line + data).lstrip(b"\r\n").partition(b"\r\n")
+            if b"  " in line:
+                raise BadHttpMessage("several spaces in a request line")
+            self._first_line = None if end else line
 
     def forget_upgrade(self) -> None:
         """The protocol is not switched: what follows is the next message."""
@@ -97,7 +113,8 @@ def request_heads(
     max_fields: int,
 ) -> HeadReader[RawRequestMessage, Head]:
     """For a caller's requests; limits in bytes, and in number of fields."""
-    return HeadReader(_parser(HttpRequestParser, loop, max_line, max_field, max_fields), make, memory)
+    parser = _parser(HttpRequestParser, loop, max_line, max_field, max_fields)
+    return HeadReader(parser, make, memory, is_strict=True)
 
 
 def response_heads(
@@ -110,7 +127,8 @@ def response_heads(
     max_fields: int,
 ) -> HeadReader[RawResponseMessage, Head]:
     """For a vendor's answers."""
-    return HeadReader(_parser(HttpResponseParser, loop, max_line, max_field, max_fields), make, memory)
+    parser = _parser(HttpResponseParser, loop, max_line, max_field, max_fields)
+    return HeadReader(parser, make, memory, is_strict=False)
 
 
 def _parser(kind: Any, loop: asyncio.AbstractEventLoop, max_line: int, max_field: int, max_fields: int) -> Any:
