@@ -7,6 +7,7 @@ understand differently is refused: dot segments and separators in any encoding, 
 from __future__ import annotations
 
 import re
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from proxy.errors import BadTarget
@@ -60,8 +61,8 @@ def provider_target(target: str, prefix: str, base_path: str) -> str:
 def _check_path(path: str, *, encoded_slashes: bool) -> None:
     """Raise BadTarget for what only shows when the path is decoded, however often that is done."""
     slashes = path.count("/")
-    for _ in range(_DECODING_ROUNDS):
-        if not _DOTS.isdisjoint(_SEPARATORS.split(path)) or _ENCODED_TWICE.search(path):
+    for _ in range(_DECODING_ROUNDS + 1):
+        if not _DOTS.isdisjoint(_SEPARATORS.split(_folded(path))) or _ENCODED_TWICE.search(path):
             raise BadTarget
         decoded = unquote(path, "latin-1")
         if decoded == path:
@@ -72,3 +73,8 @@ def _check_path(path: str, *, encoded_slashes: bool) -> None:
             raise BadTarget
         path, slashes, encoded_slashes = decoded, decoded.count("/"), False
     raise BadTarget
+
+
+def _folded(path: str) -> str:
+    """As servers see it that take full-width dots and slashes for plain ones."""
+    return path if path.isascii() else normalize("NFKC", path.encode("latin-1").decode(errors="replace"))

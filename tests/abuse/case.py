@@ -5,16 +5,18 @@
     send      the head, a line each; `raw` instead for exact octets (a double-quoted text, \\x00 to \\xff)
     body      what follows the head
     refused   the statuses with which a proxy may refuse it, before the vendor hears a byte
+    begun     or after that, since it shows in the body only; but the vendor gets no whole request
     passed    or it goes on, and the vendor sees: `target` (default: as sent), `body`, `count` (of requests),
               `fields` (name: all its values), `absent` (names)
     answer    the vendor's octets, after which it hangs up unless `kept`
-    answered  what the caller sees of it: `status` (one or several), `body`, `absent` (names), `broken` (it shows
-              that the answer is not whole)
+    answered  what the caller sees of it: `status` (one or several), `body`, `fields`, `absent` (names), `broken` (it
+              shows that the answer is not whole)
     token     the proxy wants a local token
     each      a list: the case is one for each entry, which stands for {each}
 
 In all texts {host} and {port} are the proxy's, {prefix} is its route, {credential} what it adds, {token} its local
-token, {evil} the address of a listener that nobody may call, {echo} a text that no answer may repeat, {9000} so many letters, {129 fields} fields.
+token, {vendor} the vendor's address and {evil} that of a listener that nobody may call, {echo} a text that no answer may
+repeat, {2000}, {9000} and {20000} so many letters, {129 fields} and {300 fields} fields, {40 interim} answers.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).with_name("cases")
-_KEYS = {"send", "raw", "body", "refused", "passed", "answer", "answered", "kept", "token", "each"}
+_KEYS = {"send", "raw", "body", "refused", "passed", "answer", "answered", "kept", "token", "each", "begun"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Case:
     answered: Mapping[str, Any] = field(default_factory=dict)
     is_kept: bool = False
     needs_token: bool = False
+    may_begin: bool = False
 
     @property
     def number(self) -> str:
@@ -103,4 +106,5 @@ def _case(name: str, keys: dict[str, Any]) -> Case:
         keys.get("answered", {}),
         keys.get("kept", False),
         keys.get("token", False),
+        keys.get("begun", False),
     )

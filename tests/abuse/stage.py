@@ -53,8 +53,13 @@ class Stage:
             "token": self.setting.token or "",
             "evil": f"127.0.0.1:{self.vendor.evil_port}",
             "echo": self.echo,
+            "vendor": f"127.0.0.1:{self.vendor.port}",
+            "2000": "a" * 2000,
             "9000": "a" * 9000,
+            "20000": "a" * 20_000,
             "129 fields": "X-A: a\r\n" * 129,
+            "300 fields": "X-A: a\r\n" * 300,
+            "40 interim": "HTTP/1.1 103 Early Hints\r\n\r\n" * 40,
         }
 
     def open_files(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unicodedata import normalize
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from yarl import URL
@@ -50,6 +51,8 @@ def _stays(route: Route, target: str, sent: str) -> None:
     rounds = _decodings(path)
     for octets in rounds:
         assert not {b".", b".."} & set(_SEPARATORS.split(octets)), "a dot segment survives"
+        folded = normalize("NFKC", octets.decode(errors="replace")).encode()
+        assert not {b".", b".."} & set(_SEPARATORS.split(folded)), "a dot segment survives to readers of full width"
         assert not re.search(rb"[\0\r\n\\]", octets), "an octet that no path may hold survives"
     # Where a route allows `%2F`, one round of decoding brings slashes, and no other.
     last = rounds[min(1, len(rounds) - 1)] if route.encoded_slashes else rounds[0]
