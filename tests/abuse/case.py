@@ -29,6 +29,12 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).with_name("cases")
+# What stands for the braces in cases, whatever proxy is tried.
+LONG = {
+    **{str(size): "a" * size for size in (2000, 9000, 20_000)},
+    **{f"{count} fields": "X-A: a\r\n" * count for count in (129, 300)},
+    "40 interim": "HTTP/1.1 103 Early Hints\r\n\r\n" * 40,
+}
 _KEYS = {"send", "raw", "body", "refused", "passed", "answer", "answered", "kept", "token", "each", "begun"}
 
 

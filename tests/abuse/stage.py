@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.abuse.case import LONG
 from tests.abuse.contenders import PREFIX, Command, Setting
 from tests.abuse.vendor import BASE_PATH, Vendor
 from tests.canaries import leaks
@@ -54,12 +55,7 @@ class Stage:
             "evil": f"127.0.0.1:{self.vendor.evil_port}",
             "echo": self.echo,
             "vendor": f"127.0.0.1:{self.vendor.port}",
-            "2000": "a" * 2000,
-            "9000": "a" * 9000,
-            "20000": "a" * 20_000,
-            "129 fields": "X-A: a\r\n" * 129,
-            "300 fields": "X-A: a\r\n" * 300,
-            "40 interim": "HTTP/1.1 103 Early Hints\r\n\r\n" * 40,
+            **LONG,
         }
 
     def open_files(self) -> int:
