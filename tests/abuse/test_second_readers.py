@@ -174,7 +174,8 @@ async def test_no_hostile_case_is_read_as_two(reader: str) -> None:
             expected = 0 if case.passed is None else int(case.passed.get("count", 1))
             method = octets.partition(b" ")[0].decode("latin-1")
             await gone_through(proxy, behind, octets, method, max(expected, 1))
-            assert len(behind.requests) <= expected, case.name
+            # Of what breaks off in its body the reader has passed the head on.
+            assert len(behind.requests) <= expected + case.may_begin, case.name
             assert all(request.target.startswith("/v1") for request in behind.requests), case.name
             for request in behind.requests:
                 assert request.values("authorization") == [f"Bearer {CANARY}"], case.name
