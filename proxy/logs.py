@@ -6,7 +6,6 @@ body or a header, and never the text of an exception or of another library: thes
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TextIO
 
 from proxy import loglines
 from proxy.loglines import Field, RequestRecord
+from proxy.logstream import log_stream
 from proxy.secret import Secret
 
 __all__ = ["Log", "RequestRecord", "configure"]
@@ -27,14 +27,11 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class Log(logging.Handler):
-    """Writes lines to one stream. Lines of one turn of the event loop go out together, at its end."""
+    """Writes lines to one stream, without ever waiting for its reader."""
 
     def __init__(self, stream: TextIO, *, json: bool, wall: Callable[[], float]) -> None:
         super().__init__()
-        self._stream = stream
         self._wall = wall
-        self._pending: list[str] = []
-        self._flushing: asyncio.AbstractEventLoop | None = None
         if json:
             self._request_line, self._event_line = loglines.request_json, loglines.event_json
         elif stream.isatty():
@@ -42,6 +39,13 @@ class Log(logging.Handler):
         else:
             self._request_line, self._event_line = loglines.request_text, loglines.event_text
         self.wants_requests = True
+        self._stream = log_stream(stream, self._lost)
+        self._write = self._stream.write
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were not written, because nobody read them."""
+        return self._stream.dropped
 
     def log_request(self, record: RequestRecord) -> None:
         """Write one request down. Cheap, and never raises."""
@@ -53,26 +57,20 @@ class Log(logging.Handler):
         self._write(self._event_line(loglines.timestamp(record.created), record.levelname.lower(), fields))
 
     def flush(self) -> None:
-        """Write out what waits. A stream that broke or is closed loses its lines; the proxy goes on."""
-        lines, self._pending, self._flushing = self._pending, [], None
-        if lines:
-            try:
-                self._stream.write("".join(lines))
-                self._stream.flush()
-            except (OSError, ValueError):
-                pass
+        """Wait until what was logged is written; for a second at the most, if nobody reads it."""
+        self._stream.flush()
 
-    def _write(self, line: str) -> None:
-        self._pending.append(line)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.flush()
-            return
-        # A loop that ended before its turn took our call with it.
-        if self._flushing is not loop:
-            self._flushing = loop
-            loop.call_soon(self.flush)
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+    def _lost(self, count: int) -> str:
+        fields: dict[str, Field] = {
+            "event": f"{count} lines of the log were lost here: they came faster than they were read",
+            "logger": f"{_OURS}.log",
+            "lines": count,
+        }
+        return self._event_line(loglines.timestamp(self._wall()), "warning", fields)
 
 
 def configure(stream: TextIO, *, json: bool, level: str = "info", wall: Callable[[], float] = time.time) -> Log:
@@ -87,6 +85,7 @@ def configure(stream: TextIO, *, json: bool, level: str = "info", wall: Callable
     log.wants_requests = ours.isEnabledFor(logging.INFO)
     for handler in [handler for handler in root.handlers if isinstance(handler, Log)]:
         handler.flush()
+        handler.close()
         root.removeHandler(handler)
     root.addHandler(log)
     root.setLevel(logging.WARNING)

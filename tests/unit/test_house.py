@@ -37,10 +37,11 @@ FOUNDATION = {
     "proxy.store_metrics": set(),
     "proxy.exposition": set(),
     "proxy.loglines": set(),
+    "proxy.logstream": set(),
     "proxy.secret": set(),
     "proxy.template": {"proxy.secret"},
     "proxy.metrics": {"proxy.errors", "proxy.exposition", "proxy.store_metrics", "proxy.traffic"},
-    "proxy.logs": {"proxy.loglines", "proxy.secret"},
+    "proxy.logs": {"proxy.loglines", "proxy.logstream", "proxy.secret"},
 }
 _CORE = {
     "proxy",

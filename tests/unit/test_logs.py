@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -171,49 +170,6 @@ def test_what_other_libraries_say_is_only_located(log: Log, stream: io.StringIO)
 def test_arguments_that_do_not_fit_cost_no_request(log: Log, stream: io.StringIO) -> None:
     log.handle(logging.LogRecord("authproxy.test", logging.WARNING, __file__, 1, "%s and %s", ("one",), None))
     assert lines(stream)[0]["event"] == "%s and %s"
-
-
-async def test_lines_of_one_turn_of_the_loop_go_out_together_at_its_end(log: Log, stream: io.StringIO) -> None:
-    log.log_request(a_request())
-    log.log_request(a_request())
-    assert stream.getvalue() == ""
-    await asyncio.sleep(0)
-    assert len(lines(stream)) == 2
-    log.log_request(a_request())
-    await asyncio.sleep(0)
-    assert len(lines(stream)) == 3
-
-
-def test_a_line_that_a_dead_loop_took_along_goes_out_with_the_next(log: Log, stream: io.StringIO) -> None:
-    loop = asyncio.new_event_loop()
-
-    async def log_and_stop() -> None:
-        log.log_request(a_request())
-        loop.stop()
-
-    task = loop.create_task(log_and_stop())
-    loop.run_forever()
-    task.cancel()
-    loop.close()
-    log.log_request(a_request())
-    assert len(lines(stream)) == 2
-
-
-def test_a_new_loop_takes_along_what_a_dead_one_left(log: Log, stream: io.StringIO) -> None:
-    for _ in range(2):
-        loop = asyncio.new_event_loop()
-        loop.call_soon(log.log_request, a_request())
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-        loop.close()
-    assert lines(stream) == []
-    asyncio.run(log_one(log))
-    assert len(lines(stream)) == 3
-
-
-async def log_one(log: Log) -> None:
-    log.log_request(a_request())
-    await asyncio.sleep(0)
 
 
 def test_a_reader_that_went_away_stops_nobody() -> None:
