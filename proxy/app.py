@@ -19,6 +19,7 @@ from proxy.ledger import Ledger
 from proxy.logs import Log
 from proxy.metrics import Metrics
 from proxy.passed_sockets import PassedSockets
+from proxy.readings import Readings
 from proxy.reloading import SECONDS_BETWEEN_LOOKS, Current, Read, Reloading
 from proxy.secret import Secret
 from proxy.serving import Serving
@@ -60,6 +61,8 @@ class App:
         self._gateway = Gateway(Guard(None), self._assembly.routes, self._ledger)
         reload = self._reloading.reload if self._reloading.is_possible else None
         self._serving = Serving(self._gateway, AdminServer(self._snapshot, self.metrics, reload=reload))
+        self._readings = Readings(self._clocks, self._snapshot, self._serving, log_to)
+        self.metrics.show(lambda: self._readings.of(self._assembly))
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -159,10 +162,9 @@ class App:
         self._serving.let_in(settings.server)
         # Requests that are under way hold connections of the old pools; those close as they are given back.
         old.retire()
+        self._readings.retire(old)
         self.tokens.retain(new.credentials)
         self._clocks.retain([(name, provider.base_url) for name, provider in settings.providers.items()])
-        for name in old.providers.keys() - new.providers.keys():
-            self.metrics.forget(name)
         if by_person:
             self.tokens.forgive()
         self._reloading.watch(settings.server.watch)
@@ -182,7 +184,6 @@ class App:
         return assembly
 
     def _skewed(self, provider: str, seconds: float) -> None:
-        self.metrics.skewed(provider, seconds)
         log.warning(
             "provider %s: what is signed or dated for it goes by its clock, %+.1f s from ours", provider, seconds
         )

@@ -34,13 +34,13 @@ class Ledger:
         started, method, status = passage.started, passage.method, passage.status
         received, sent = passage.body.bytes_read, passage.response_bytes
         prefix = provider = None
+        upstream = answered - started if answered else None
         if route is not None:
             prefix, provider = route.prefix, route.provider.name
-            self._figures[id(route)].finished(method, status, now - started, received, sent)
-        if error is not None:
+            self._figures[id(route)].finished(method, status, now - started, received, sent, upstream)
+        if error is not None or status >= 500:
             self._count(passage, error)
         if self._log.wants_requests:
-            upstream = answered - started if answered else None
             code = None if error is None else error.code
             measured = (now - started, upstream, received, sent)
             self._log.log_request(
@@ -57,9 +57,13 @@ class Ledger:
                 )
             )
 
-    def _count(self, passage: Passage, error: ProxyError) -> None:
-        route = passage.route
-        if route is not None and isinstance(error, UpstreamError):
-            self._metrics.upstream_error(route.provider.name, ANSWER_BROKEN if passage.answered else error.code)
-        else:
-            self._metrics.rejected(error.code, route.prefix if route is not None else "")
+    def _count(self, passage: Passage, error: ProxyError | None) -> None:
+        """What failed; without an error it was the vendor's answer that said so."""
+        prefix = provider = ""
+        if passage.route is not None:
+            prefix, provider = passage.route.prefix, passage.route.provider.name
+        self._metrics.failed(prefix, provider, error)
+        if provider and isinstance(error, UpstreamError):
+            self._metrics.upstream_error(provider, ANSWER_BROKEN if passage.answered else error.code)
+        elif error is not None:
+            self._metrics.rejected(error.code, prefix)

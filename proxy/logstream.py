@@ -86,7 +86,7 @@ class _Queued:
             self.dropped += 1
             return
         waiting.append(line)
-        # After the append: either the thread, which first falls asleep and then looks, sees the line, or we see it asleep.
+        # In this order, since the thread first says that it sleeps and then looks: one of us sees the other.
         if self._is_asleep:
             self._woken.set()
 

@@ -8,7 +8,7 @@ known of a route or provider beforehand exists at 0 from the start, so that the 
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache
 
 from prometheus_client import (
@@ -21,14 +21,17 @@ from prometheus_client import (
     ProcessCollector,
 )
 
-from proxy.errors import ProxyError, UpstreamError
+from proxy.errors import CallerError, CredentialError, ProxyError, UpstreamError
 from proxy.exposition import exposition
+from proxy.state_metrics import State, StateCollector
 from proxy.store_metrics import StoreMetrics
 from proxy.traffic import RouteMetrics, TrafficCollector
 
 OTHER = "other"
 # Beside the codes of UpstreamError: the vendor broke off in the middle of an answer that was being relayed.
 ANSWER_BROKEN = "answer_broken"
+# Whose fault a request's failure is.
+CAUSES = ("caller", "credential", "vendor", "proxy")
 FETCH_OUTCOMES = ("ok", "refused", "unavailable", "malformed")
 RETRY_REASONS = ("dropped", "superseded", "skewed", OTHER)
 _FETCH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -63,6 +66,14 @@ class Metrics:
         self._upstream_errors = counter(
             "upstream_errors", "Requests that a vendor, or the way to it, failed.", "provider", "reason"
         )
+        self._failed = counter(
+            "failed_requests",
+            "Requests that failed, by whose fault it was: the caller's request was refused, there was no credential, "
+            "the vendor answered 5xx or not at all, the proxy failed.",
+            "route",
+            "provider",
+            "cause",
+        )
         self._retries = counter(
             "auth_retries",
             "Requests sent once more because the vendor refused the token, or the time in them.",
@@ -77,16 +88,8 @@ class Metrics:
         self._hits_of = cache(self._hits.labels)
         self._misses = counter("token_cache_misses", "Requests that had to wait for a token.", "provider")
         self._waiters = gauge("token_waiters", "Requests that wait for a token.", "provider")
-        self._expiry = gauge(
-            "token_expiry_timestamp_seconds", "When the token in use expires; 0 before the first one.", "provider"
-        )
         self._adoptions = counter(
             "token_adoptions", "Tokens taken over from the token store, without a login.", "provider"
-        )
-        self._skew = gauge(
-            "clock_skew_seconds",
-            "By how much the provider's clock is ahead of ours; 0 within a second or two.",
-            "provider",
         )
         self._fetch_seconds = Histogram(
             "authproxy_token_fetch_duration_seconds",
@@ -105,22 +108,23 @@ class Metrics:
             self._reloads.labels(outcome)
         build = gauge("build_info", "Which build this is; always 1.", "version", "python")
         build.labels(version, platform.python_version()).set(1)
-        # Providers of earlier configurations: a request that began with one may still end.
-        self._gone: set[str] = set()
-        self._begin_route("")
+        self._begin_route("", "")
+
+    def show(self, read: Callable[[], State]) -> None:
+        """From now on tell of the state, too; `read` is asked at each scrape."""
+        self.registry.register(StateCollector(read))
 
     def route(self, route: str, provider: str, methods: Collection[str] | None = None) -> RouteMetrics:
         """The figures of one route, to be kept by whoever counts on them; the same object for the same names.
 
         `methods` are those that the route allows, None for all.
         """
-        self._begin_route(route)
+        self._begin_route(route, provider)
         self.provider(provider)
         return self._traffic.route(route, provider, methods)
 
     def provider(self, provider: str) -> None:
         """Let the series of a provider begin at 0."""
-        self._gone.discard(provider)
         for reason in sorted(self._upstream_reasons):
             self._upstream_errors.labels(provider, reason)
         for reason in RETRY_REASONS:
@@ -132,8 +136,6 @@ class Metrics:
             self._hits,
             self._misses,
             self._waiters,
-            self._expiry,
-            self._skew,
             self._fetch_seconds,
         ):
             family.labels(provider)
@@ -146,11 +148,9 @@ class Metrics:
         """A vendor failed a request; `reason` is the error's code, or ANSWER_BROKEN."""
         self._upstream_errors.labels(provider, reason if reason in self._upstream_reasons else OTHER).inc()
 
-    def forget(self, provider: str) -> None:
-        """No configuration names it any more: nothing is to be said of its state. What was counted stays."""
-        self._gone.add(provider)
-        for family in (self._expiry, self._skew):
-            family.remove(provider)
+    def failed(self, route: str, provider: str, error: ProxyError | None) -> None:
+        """A request failed with this error; None for a vendor's own answer that says so. Both names may be ""."""
+        self._failed.labels(route, provider, "vendor" if error is None else cause_of(error)).inc()
 
     def loaded(self, wall: float) -> None:
         """The configuration in use is that of this moment."""
@@ -176,28 +176,27 @@ class Metrics:
     def waiting(self, provider: str, delta: int) -> None:
         self._waiters.labels(provider).inc(delta)
 
-    def expires(self, provider: str, wall_timestamp: float) -> None:
-        if provider not in self._gone:
-            self._expiry.labels(provider).set(wall_timestamp)
-
     def retried(self, provider: str, reason: str) -> None:
         self._retries.labels(provider, reason if reason in RETRY_REASONS else OTHER).inc()
 
     def adopted(self, provider: str) -> None:
         self._adoptions.labels(provider).inc()
 
-    def skewed(self, provider: str, seconds: float) -> None:
-        """From now on the provider's clock is taken to be so far ahead of ours."""
-        if provider not in self._gone:
-            self._skew.labels(provider).set(seconds)
-
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All series as text, and its content type: OpenMetrics if the Accept header names it, else Prometheus's."""
         return exposition(self.registry, accept)
 
-    def _begin_route(self, route: str) -> None:
+    def _begin_route(self, route: str, provider: str) -> None:
         for reason in sorted(self._rejection_reasons):
             self._rejections.labels(route, reason)
+        for cause in CAUSES:
+            self._failed.labels(route, provider, cause)
+
+
+def cause_of(error: ProxyError) -> str:
+    """Whose fault it is, one of CAUSES."""
+    kinds = (("caller", CallerError), ("credential", CredentialError), ("vendor", UpstreamError))
+    return next((cause for cause, kind in kinds if isinstance(error, kind)), "proxy")
 
 
 def _codes_of(kind: type[ProxyError]) -> frozenset[str]:

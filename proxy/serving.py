@@ -39,6 +39,15 @@ class Serving:
         self._listener = Listener(gateway)
         self._port: int | None = None
 
+    @property
+    def callers(self) -> int:
+        """How many connections of callers there are; `callers_limit` is how many there may be."""
+        return len(self._listener.connections)
+
+    @property
+    def callers_limit(self) -> int:
+        return self._listener.max_connections
+
     async def start(self, server: ServerSettings, passed: PassedSockets) -> None:
         """Listen. Raises OSError if an address cannot be had, or a socket was passed that nobody takes."""
         sock = opened("listen", server.listen, passed.listen, server.socket_file)

@@ -11,7 +11,13 @@ from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -29,7 +35,10 @@ _LABELS = ("route", "provider")
 class RouteMetrics:
     """The figures of one route. For the event loop's thread only: nothing here is locked."""
 
-    __slots__ = ("_first", "buckets", "counts", "in_flight", "request_bytes", "response_bytes", "seconds")
+    __slots__ = (
+        "_first", "answered", "buckets", "counts", "in_flight", "request_bytes", "response_bytes", "seconds",
+        "until_answered",
+    )  # fmt: skip
 
     def __init__(self, methods: Collection[str] | None = None) -> None:
         first = _FIRST_METHODS if methods is None else {_label_of(method) for method in methods}
@@ -40,15 +49,26 @@ class RouteMetrics:
         self.in_flight = 0
         self.request_bytes = 0
         self.response_bytes = 0
+        self.answered = 0
+        self.until_answered = 0.0
 
     def started(self) -> None:
         """A request was found to belong to the route. `finished` must follow, whatever becomes of it."""
         self.in_flight += 1
 
     def finished(
-        self, method: str, status: int, seconds: float, request_bytes: int = 0, response_bytes: int = 0
+        self,
+        method: str,
+        status: int,
+        seconds: float,
+        request_bytes: int = 0,
+        response_bytes: int = 0,
+        until_answered: float | None = None,
     ) -> None:
-        """It is over: answered with this status, after so long; the sizes are those of the bodies."""
+        """It is over: answered with this status, after so long; the sizes are those of the bodies.
+
+        `until_answered` are the seconds until the head of the vendor's answer, None if there was none.
+        """
         self.in_flight -= 1
         # As many kinds as the parser knows methods and a vendor sends statuses; they become labels in `collect`.
         self.counts[method, status] = self.counts.get((method, status), 0) + 1
@@ -56,6 +76,9 @@ class RouteMetrics:
         self.seconds += seconds
         self.request_bytes += request_bytes
         self.response_bytes += response_bytes
+        if until_answered is not None:
+            self.answered += 1
+            self.until_answered += until_answered
 
     @property
     def requests(self) -> dict[tuple[str, str], int]:
@@ -84,6 +107,11 @@ class TrafficCollector(Collector):
         durations = HistogramMetricFamily(
             "authproxy_request_duration_seconds", "From a request's head to its answer's end.", labels=_LABELS
         )
+        answers = SummaryMetricFamily(
+            "authproxy_time_to_answer_seconds",
+            "From a request's head to the head of the vendor's answer.",
+            labels=_LABELS,
+        )
         in_flight = GaugeMetricFamily("authproxy_requests_in_flight", "Requests not yet over.", labels=_LABELS)
         received = CounterMetricFamily("authproxy_request_body_bytes", "Bytes of callers' bodies.", labels=_LABELS)
         sent = CounterMetricFamily("authproxy_response_body_bytes", "Bytes of answers' bodies.", labels=_LABELS)
@@ -92,10 +120,11 @@ class TrafficCollector(Collector):
                 requests.add_metric((*names, method, code), count)
             counts = accumulate(figures.buckets)
             durations.add_metric(names, list(zip(_BOUNDS, counts, strict=True)), figures.seconds)
+            answers.add_metric(names, figures.answered, figures.until_answered)
             in_flight.add_metric(names, figures.in_flight)
             received.add_metric(names, figures.request_bytes)
             sent.add_metric(names, figures.response_bytes)
-        yield from (requests, durations, in_flight, received, sent)
+        yield from (requests, durations, answers, in_flight, received, sent)
 
 
 def _label_of(method: str) -> str:

@@ -43,6 +43,10 @@ class Backoff:
     def holds(self, now: float) -> bool:
         return now < self.until
 
+    def refusals_left(self, now: float) -> int:
+        """What is left of this hour's budget."""
+        return REFUSALS_AN_HOUR - sum(at + HOUR > now for at in self.refused_at)
+
     def retry_after(self, now: float) -> int:
         """Whole seconds until the next attempt, one at the least."""
         return max(1, ceil(self.until - now)) if self.until > now else 1

@@ -64,6 +64,8 @@ class Credential:
         self._backoff = Backoff()
         self._flight: asyncio.Task[None] | None = None
         self._holders = Holders()
+        # When a token was last obtained, in seconds since the epoch; None before the first.
+        self.obtained_at: float | None = None
 
     # --- What a scheme calls ----------------------------------------------------------------------------
 
@@ -174,6 +176,11 @@ class Credential:
         return seconds if self._backoff.outcome != "ok" and seconds > 0 else None
 
     @property
+    def refusals_left(self) -> int:
+        """How many more logins may be refused before none is tried until the hour is over."""
+        return self._backoff.refusals_left(self._around.clock.now())
+
+    @property
     def fetches(self) -> int:
         """How many requests were made to the login endpoint, or tokens minted."""
         return self._renewal.attempts
@@ -254,8 +261,7 @@ class Credential:
         self._around.live[self.key] = token
         if obtained.is_adopted:
             self._around.observer.adopted(self.providers[0])
-        for provider in self.providers:
-            self._around.observer.expires(provider, clock.wall() + token.expires_at - clock.now())
+        self.obtained_at = obtained.wall
 
     def _failed(self, failure: LoginFailure) -> None:
         now = self._around.clock.now()

@@ -38,8 +38,8 @@ class UpstreamPool:
         waiting_seconds: float = 10.0,
     ) -> None:
         self._dialer = dialer
-        self._max_connections = max_connections
-        self._max_waiting = max_waiting
+        self.max_connections = max_connections
+        self.max_waiting = max_waiting
         self._waiting_seconds = waiting_seconds
         self._memory: HeadMemory[VendorHead] = HeadMemory()
         self._idle: deque[UpstreamConnection] = deque()
@@ -48,6 +48,30 @@ class UpstreamPool:
         self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
         self._reserved = 0
         self._is_retired = False
+        self.waits = 0
+        self.waited_seconds = 0.0
+
+    # --- What is told of it -----------------------------------------------------------------------------
+
+    @property
+    def active(self) -> int:
+        """Connections that are in use, or being made."""
+        return len(self._open) - len(self._idle)
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    @property
+    def tunnels(self) -> int:
+        return len(self._apart)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn; `waits` are all who ever had to, and `waited_seconds` how long in all."""
+        return len(self._waiters)
+
+    # --- Its use ----------------------------------------------------------------------------------------
 
     def kept(self, loop: asyncio.AbstractEventLoop, *, repeatable: bool) -> UpstreamConnection | None:
         """A kept connection that is good for such a request, if there is one."""
@@ -65,7 +89,7 @@ class UpstreamPool:
 
     async def connect(self) -> UpstreamConnection:
         """A connection, new unless one comes back while this waits for its turn. Raises an UpstreamError."""
-        if self._waiters or len(self._open) - len(self._idle) + self._reserved >= self._max_connections:
+        if self._waiters or len(self._open) - len(self._idle) + self._reserved >= self.max_connections:
             connection = await self._turn()
             if connection is not None:
                 return connection
@@ -125,10 +149,13 @@ class UpstreamPool:
 
     async def _turn(self) -> UpstreamConnection | None:
         """Wait for a connection that somebody gives back, or (None) for leave to make one."""
-        if len(self._waiters) >= self._max_waiting:
+        if len(self._waiters) >= self.max_waiting:
             raise UpstreamBusy(retry_after=_RETRY_AFTER)
-        waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[UpstreamConnection | None] = loop.create_future()
         self._waiters.append(waiter)
+        self.waits += 1
+        began = loop.time()
         try:
             async with asyncio.timeout(self._waiting_seconds):
                 connection = await waiter
@@ -137,6 +164,8 @@ class UpstreamPool:
             if isinstance(error, TimeoutError):
                 raise UpstreamBusy(retry_after=_RETRY_AFTER) from None
             raise
+        finally:
+            self.waited_seconds += loop.time() - began
         if connection is None:
             self._reserved -= 1
         return connection

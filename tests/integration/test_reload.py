@@ -115,7 +115,8 @@ async def reloadable(
     def read(running: Settings | None) -> Settings:
         return load(path, environ, running=running)
 
-    app = App(read(None), configure(log, json=True), clock, read, seconds_between_looks=0.02)
+    log_lines = configure(log, json=True)
+    app = App(read(None), log_lines, clock, read, seconds_between_looks=0.02)
     await app.start()
     calling = {"trust_env": False, "timeout": 20}
     try:
@@ -126,7 +127,7 @@ async def reloadable(
             yield Reloadable(app, client, admin, path)
     finally:
         await app.stop(1)
-        log.flush()
+        log_lines.flush()
         written = (folder / "log").read_bytes()
         log.close()
     assert not leaks((*SECRETS, app.admin_token.reveal()), written)

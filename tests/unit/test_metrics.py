@@ -10,7 +10,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from proxy import errors
-from proxy.metrics import ANSWER_BROKEN, FETCH_OUTCOMES, Metrics
+from proxy.metrics import ANSWER_BROKEN, CAUSES, FETCH_OUTCOMES, Metrics
+from proxy.state_metrics import ProviderReading, State, TokenReading
 from proxy.tokens.failure import Outcome
 from proxy.tokens.observer import Observer
 
@@ -48,7 +49,6 @@ def test_every_family_of_the_contract_is_there_before_the_first_request(metrics:
             "rejections_total",
             "token_fetches_total",
             "token_fetch_duration_seconds_bucket",
-            "token_expiry_timestamp_seconds",
             "token_cache_hits_total",
             "token_cache_misses_total",
             "token_waiters",
@@ -158,7 +158,6 @@ def test_what_the_token_cache_tells_is_counted(metrics: Metrics) -> None:
     observer.waiting("io", 2)
     observer.waiting("io", -1)
     observer.fetched("io", "ok", 0.2)
-    observer.expires("io", 1_700_003_600.0)
     observer.hit("io")
     observer.hit("io")
     observer.retried("io", "superseded")
@@ -167,7 +166,6 @@ def test_what_the_token_cache_tells_is_counted(metrics: Metrics) -> None:
     assert value(metrics, "token_fetches_total", provider="io", outcome="ok") == 1
     assert value(metrics, "token_fetch_duration_seconds_bucket", provider="io", le="0.25") == 1
     assert value(metrics, "token_fetch_duration_seconds_bucket", provider="io", le="0.1") == 0
-    assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 1_700_003_600.0
     assert value(metrics, "token_cache_hits_total", provider="io") == 2
     assert value(metrics, "auth_retries_total", provider="io", reason="superseded") == 1
 
@@ -238,17 +236,39 @@ def test_the_moment_of_the_last_good_load_is_told(metrics: Metrics) -> None:
     assert value(metrics, "config_last_reload_success_timestamp_seconds") == 1_700_000_000.0
 
 
-def test_nothing_is_said_of_the_state_of_a_provider_that_is_gone(metrics: Metrics) -> None:
-    """An alert on its expiry would fire for ever. What was counted stays; and it may come back."""
+def test_the_state_is_looked_at_when_it_is_asked_for(metrics: Metrics) -> None:
+    """So that a dropped token has no expiry any more, and a provider that is gone no state."""
+    state = State(providers=(ProviderReading("io", "ok", TokenReading(expires_at=5.0)),))
+    metrics.show(lambda: state)
     metrics.provider("io")
     metrics.fetched("io", "ok", 0.1)
-    metrics.expires("io", 5.0)
-    metrics.forget("io")
-    metrics.expires("io", 6.0)
-    metrics.skewed("io", 6.0)
-    names = {name for name, labels in scrape(metrics) if ("provider", "io") in labels}
-    assert not names & {"authproxy_token_expiry_timestamp_seconds", "authproxy_clock_skew_seconds"}
+    assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 5.0
+    assert value(metrics, "credential_state", provider="io", state="ok") == 1
+    assert [value(metrics, "credential_state", provider="io", state=other) for other in ("idle", "refused")] == [0, 0]
+    state = State(providers=(ProviderReading("io", "refused"),))
+    assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 0.0
+    assert value(metrics, "credential_state", provider="io", state="refused") == 1
+    state = State()
+    gone = {name for name, labels in scrape(metrics) if ("provider", "io") in labels}
+    assert not gone & {"authproxy_token_expiry_timestamp_seconds", "authproxy_credential_state"}
     assert value(metrics, "token_fetches_total", provider="io", outcome="ok") == 1
-    metrics.provider("io")
-    metrics.expires("io", 7.0)
-    assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 7.0
+
+
+def test_a_failure_is_counted_by_whose_fault_it_is(metrics: Metrics) -> None:
+    metrics.route("/io", "io")
+    for error in (errors.NoRoute(), errors.CredentialRejected(), errors.UpstreamTimeout(), errors.ProxyError()):
+        metrics.failed("/io", "io", error)
+    metrics.failed("/io", "io", None)
+    counted = {
+        cause: value(metrics, "failed_requests_total", route="/io", provider="io", cause=cause) for cause in CAUSES
+    }
+    assert counted == {"caller": 1, "credential": 1, "vendor": 2, "proxy": 1}
+
+
+def test_the_time_until_a_vendor_answers_is_told_apart_from_the_whole(metrics: Metrics) -> None:
+    route = metrics.route("/io", "io")
+    for seconds in (0.25, None):
+        route.started()
+        route.finished("GET", 200, 1.0, until_answered=seconds)
+    assert value(metrics, "time_to_answer_seconds_count", route="/io", provider="io") == 1
+    assert value(metrics, "time_to_answer_seconds_sum", route="/io", provider="io") == 0.25

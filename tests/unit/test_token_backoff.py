@@ -23,6 +23,14 @@ def test_refusals_are_left_alone_for_long() -> None:
     assert pauses(LoginRefused("refused"), 9)[4:] == [3600 - 1380, 900, 900, 900, 900]
 
 
+def test_what_is_left_of_the_budget_comes_back_as_the_hour_goes_on() -> None:
+    backoff = Backoff()
+    for now in range(0, 500, 100):
+        backoff = after_failure(backoff, LoginRefused("refused"), float(now), 0.5)
+    assert [backoff.refusals_left(float(now)) for now in (401, 3599, 3600, 3700, 4000)] == [0, 0, 1, 2, 5]
+    assert Backoff().refusals_left(0.0) == 5
+
+
 def test_no_hour_holds_more_than_five_refusals_whatever_comes_between_them() -> None:
     backoff, now, refused_at = Backoff(), 0.0, []
     for number in range(2000):
