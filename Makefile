@@ -1,7 +1,7 @@
 # make demo   the vendors' emulators and the proxy before them
 # make test   all tests
 # make check  style, types, the rules of the house, the Dockerfile
-# make docs   the pages that follow from the code: docs/CONFIG.md, docs/providers/
+# make docs   the pages that follow from the code: docs/CONFIG.md, docs/METRICS.md, docs/providers/
 # make fuzz   looks for inputs that break a promise, a minute for each fuzzer: make fuzz FUZZ_SECONDS=600
 # make soak   the runs by which tokens are judged, in full length: five minutes
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx

@@ -1,10 +1,11 @@
-"""`python -m docs` writes the pages that follow from the code and the presets: CONFIG.md and providers/."""
+"""`python -m docs` writes the pages that follow from the code and the presets: CONFIG.md, METRICS.md and providers/."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from docs.config_page import config_page
+from docs.metrics_page import metrics_page
 from docs.provider_pages import index_page, provider_page
 from proxy.config.presets import presets
 
@@ -16,6 +17,7 @@ def pages() -> dict[Path, str]:
     known = presets()
     return {
         Path("CONFIG.md"): config_page(),
+        Path("METRICS.md"): metrics_page(),
         Path("providers/README.md"): index_page(known),
         **{Path(f"providers/{name}.md"): provider_page(preset) for name, preset in known.items()},
     }
