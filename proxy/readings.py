@@ -72,8 +72,8 @@ class Readings:
 def _token(credential: Credential) -> TokenReading:
     # Both clocks are read anew each time; without rounding every scrape would see another moment.
     return TokenReading(
-        round(credential.expires_at or 0.0, 1),
-        round(credential.obtained_at or 0.0, 1),
+        round(credential.expires_at or 0.0, 3),
+        round(credential.obtained_at or 0.0, 3),
         credential.last_error is not None,
         credential.refusals_left,
     )
