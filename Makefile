@@ -4,6 +4,7 @@
 # make docs   the pages that follow from the code: docs/CONFIG.md, docs/METRICS.md, docs/providers/
 # make fuzz   looks for inputs that break a promise, a minute for each fuzzer: make fuzz FUZZ_SECONDS=600
 # make soak   the runs by which tokens are judged, in full length: five minutes
+# make mutants           the code broken in two thousand places, one at a time, to see that a test notices; an hour or two
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
 # make bench-full        the same with all cases and enough rounds to trust; writes the README's table
 # make bench-contenders  fetches those to compare with that Debian does not have, into .bench/
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz soak bench bench-full bench-contenders format clean
+.PHONY: help demo test check docs fuzz soak mutants bench bench-full bench-contenders format clean
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -44,6 +45,9 @@ fuzz: $(VENV)/.develops
 
 soak: $(VENV)/.develops
 	$(BIN)/python -m tests.soak
+
+mutants: $(VENV)/.develops
+	nice $(BIN)/python -m tests.mutants
 
 bench: $(VENV)/.develops
 	$(BIN)/python -m bench

@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection, Iterable
 from urllib.parse import quote, unquote_plus
 
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 # Some gateways before a vendor's server decode once more than the server itself.
 _DECODING_ROUNDS = 3
 # To some servers ` a`, `a[]`, `a[0]` and what ends with a NUL are `a`.
@@ -54,7 +53,8 @@ def add_parameters(target: str, parameters: Iterable[tuple[str, str]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
+    # Most are numbers and words: a look at them is quicker than `quote`.
+    return text if text.isalnum() and text.isascii() else quote(text, safe="")
 
 
 def _is_named(piece: str, names: Collection[str]) -> bool:

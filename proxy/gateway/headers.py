@@ -55,7 +55,6 @@ class _Memory(dict[bytes, "bytes | bool | None"]):
     __slots__ = ("_judge",)
 
     def __init__(self, judge: Callable[[bytes], bytes | bool | None]) -> None:
-        super().__init__()
         self._judge = judge
 
     def __missing__(self, name: bytes) -> bytes | bool | None:

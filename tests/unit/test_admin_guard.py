@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.admin.answers import BROWSER_REFUSED, HOST_NOT_ALLOWED, Problem
+from proxy.admin.authority import is_authorized
 from proxy.admin.guard import SocketName, objection
+from proxy.secret import Secret
 
 HERE = ("127.0.0.1", 9180)
 
@@ -60,6 +62,7 @@ def test_configured_hosts_are_answered_exactly() -> None:
         (("10.1.2.3", 9180), "10.1.2.3:9180"),
         (("::ffff:10.1.2.3", 9180), "10.1.2.3:9180"),
         (("fd00::5", 9180), "[fd00::5]:9180"),
+        (("fe80::1%eth0", 9180), "[fe80::1]:9180"),
     ],
 )
 def test_the_address_that_a_connection_came_to_is_answered(local: tuple[str, int], host: str) -> None:
@@ -104,3 +107,32 @@ def test_other_sites_pages_are_refused(fields: list[tuple[str, str]]) -> None:
 )
 def test_a_person_may_open_the_page_in_a_browser(fields: list[tuple[str, str]]) -> None:
     assert ask("localhost:9180", *fields) is None
+
+
+def test_an_origin_is_compared_without_regard_to_case_and_may_be_there_more_than_once() -> None:
+    for host, origin in (("LocalHost:9180", "http://localhost:9180"), ("localhost:9180", "HTTP://LOCALHOST:9180")):
+        assert ask(host, ("Origin", origin), ("Origin", origin)) is None
+
+
+TOKENS = (Secret("CANARY-first-admin-token"), Secret("CANARY-second-admin-token"))
+
+
+def authorized(*values: str, name: str = "Authorization") -> bool:
+    return is_authorized([(b"Accept", b"x"), *((name.encode(), value.encode()) for value in values)], TOKENS)
+
+
+def test_each_admin_token_opens_as_bearer_token_alone() -> None:
+    for token in ("CANARY-first-admin-token", "CANARY-second-admin-token"):
+        assert authorized(f"Bearer {token}")
+        assert authorized(f"bEARER {token}", name="AUTHORIZATION")
+        for other in ("Basic: ", "Bearer", "Bearer  ", "Bearer=", " Bearer ", "", "xxxxxxx", "Token "):
+            assert not authorized(other + token)
+        assert not authorized(f"Bearer {token}", name="X-Authorization")
+        assert not authorized(f"Bearer {token}", f"Bearer {token}")
+
+
+def test_no_other_token_opens() -> None:
+    for wrong in ("", "x", "CANARY-first-admin-toke", "CANARY-first-admin-tokenx", "canary-first-admin-token"):
+        assert not authorized(f"Bearer {wrong}")
+    assert not authorized()
+    assert not is_authorized([(b"Authorization", b"Bearer ")], [])

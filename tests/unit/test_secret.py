@@ -8,8 +8,11 @@ import io
 import json
 import logging
 import marshal
+import os
 import pickle
 import pprint
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +20,13 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from proxy.config.models import ClientSettings, ServerSettings
 from proxy.gateway.guard import Client
 from proxy.logs import configure
 from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
-from proxy.secret import FileSecret, Secret
+from proxy.secret import MASK, SECRET_JSON_SCHEMA, FileSecret, Secret, one_line
 from proxy.template import Template
 from proxy.tokens.login import LoginAnswer, LoginCall
 from proxy.tokens.token import Grant, Token
@@ -31,6 +35,7 @@ from tests.clock import FakeClock
 
 CANARY = "CANARY-5ecre7-shows-nowhere"
 FIELD = (b"Authorization", CANARY.encode())
+SCHEMA = Draft202012Validator(SECRET_JSON_SCHEMA)
 
 
 def of_file() -> Secret:
@@ -143,6 +148,93 @@ def test_secrets_are_equal_by_their_text_and_no_key_of_anything() -> None:
     assert Secret(CANARY) != CANARY
     with pytest.raises(TypeError):
         hash(Secret(CANARY))
+
+
+def test_a_secret_names_its_source_and_a_file_by_its_last_name_alone(tmp_path: Path) -> None:
+    assert (str(Secret("x")), repr(Secret("x", "env:NAME"))) == ("<secret value>", "<secret env:NAME>")
+    assert f"{of_file():>30}" == "<secret file:secret>".rjust(30)
+    assert str(tmp_path) not in repr(of_file())
+    assert MASK == "***"
+
+
+def test_a_secret_is_there_even_if_it_is_compared_with_what_is_none() -> None:
+    assert Secret(CANARY)
+    assert Secret(CANARY) != 5
+    assert Secret("\u00e9") == Secret("\u00e9") != Secret("e")
+
+
+def test_only_a_file_may_give_another_text_one_day() -> None:
+    assert not Secret(CANARY).may_change
+    assert of_file().may_change
+
+
+def test_each_change_of_a_file_is_seen(tmp_path: Path) -> None:
+    """Whichever of them is the only trace that it left: a later time, another length, another file of that name."""
+    file, other = tmp_path / "secret", tmp_path / "other"
+
+    def written(path: Path, text: str, second: int) -> None:
+        path.write_text(text)
+        os.utime(path, (second, second))
+
+    written(file, "first", 1)
+    secret = FileSecret(file)
+    written(file, "later", 2)
+    assert secret.reveal() == "later"
+    written(file, "a longer one", 2)
+    assert secret.reveal() == "a longer one"
+    written(other, "another file", 2)
+    other.replace(file)
+    assert secret.reveal() == "another file"
+
+
+def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+    """Each request asks for the secret; a look at the file's stamp has to do."""
+    file = tmp_path / "secret"
+    file.write_text("first")
+    secret, stamp = FileSecret(file), file.stat()
+    for text in ("other", "third"):
+        file.write_text(text)
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        assert secret.reveal() == "first"
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
+    assert (secret.reveal(), secret.reveal()) == ("third", "third")
+
+
+def test_a_file_that_is_not_there_at_the_start_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        FileSecret(tmp_path / "missing")
+
+
+def test_a_file_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s\u00e9cret", encoding="utf-8")
+    code = "import sys, pathlib, proxy.secret as s; print(ascii(s.FileSecret(pathlib.Path(sys.argv[1])).reveal()))"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, str(tmp_path / "secret")]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    assert shown.stdout.strip() == ascii("s\u00e9cret")
+
+
+def test_one_newline_at_the_end_is_an_editors() -> None:
+    texts = {"s": "s", "s\n": "s", "s\r\n": "s", "s\n\n": "s\n", "s\r": "s", " s \n": " s ", "\n": "", "s\nt": "s\nt"}
+    assert {text: one_line(text) for text in texts} == texts
+
+
+@pytest.mark.parametrize("value", [{"env": "A"}, {"file": "a"}, {"exec": ["a", "b"]}, {"value": ""}, "${A_b1}"])
+def test_the_schema_knows_each_source(value: object) -> None:
+    assert SCHEMA.is_valid(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        CANARY, "${A}x", "x${A}", "${1A}", "${A-B}", "${}", {}, {"env": 1}, {"file": None}, {"exec": "a"}, {"exec": []},
+        {"exec": [1]}, {"value": 1}, {"other": "a"}, {"env": "A", "file": "a"}, {"env": "A", "x": 1}, 1, None, ["a"],
+    ],
+)  # fmt: skip
+def test_the_schema_knows_nothing_else_for_a_secret(value: object) -> None:
+    """An editor that shows mistakes as they are typed says so before a secret is saved."""
+    assert not SCHEMA.is_valid(value)
+    assert SECRET_JSON_SCHEMA["title"] and SECRET_JSON_SCHEMA["description"].endswith(".")
 
 
 @pytest.mark.parametrize("form", ["plain", "reversed", "hex", "base64", "window"])

@@ -1,0 +1,53 @@
+"""`python -m tests.mutants [--module PATH] [--name TEXT]`: which mutants live; without a module all, and docs/MUTANTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+
+from tests.mutants.hunt import Verdict, hunt
+from tests.mutants.mutations import Mutant
+from tests.mutants.page import record, write_page
+from tests.mutants.scope import SCOPES
+from tests.mutants.tree import BrokenTree
+
+
+def main() -> int:
+    """How many survived that nobody gave a reason for, as an exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser.add_argument("--module", action="append", help="only this one, as a path; may be given several times")
+    parser.add_argument("--name", default="", help="only the mutants in whose names this text is")
+    parser.add_argument("--processes", type=int, default=2, help="how many mutants at a time")
+    parser.add_argument("--verbose", action="store_true", help="name the test that noticed, too")
+    chosen = parser.parse_args()
+
+    def wanted(mutant: Mutant) -> bool:
+        return chosen.name in mutant.name
+
+    def tell(verdict: Verdict) -> None:
+        if verdict.noticed is None:
+            print(f"  lives: {verdict.mutant.first}: {verdict.mutant.name}", flush=True)
+        elif chosen.verbose:
+            print(f"  dead:  {verdict.mutant.first}: {verdict.mutant.name}  [{verdict.noticed}]", flush=True)
+
+    scopes = [scope for scope in SCOPES if not chosen.module or scope.module in chosen.module]
+    unexplained = 0
+    with ExitStack() as stack:
+        trees = [stack.enter_context(BrokenTree()) for _ in range(chosen.processes)]
+        for scope in scopes:
+            began = time.monotonic()
+            print(scope.module, flush=True)
+            verdicts = hunt(scope, trees, wanted, tell)
+            killed = sum(verdict.noticed is not None for verdict in verdicts)
+            print(f"  {killed} of {len(verdicts)} killed, {time.monotonic() - began:.0f} s", flush=True)
+            if not chosen.name:
+                unexplained += record(scope, verdicts)
+    if not chosen.name:
+        write_page()
+    return min(unexplained, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

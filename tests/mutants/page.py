@@ -1,0 +1,102 @@
+"""What became of the mutants: kept from run to run in `.mutants.json`, and written down in docs/MUTANTS.md.
+
+`survivors.yaml` has the reasons: for each module groups of mutants, what kind they are of and why no test notices.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from tests.mutants.hunt import Verdict
+from tests.mutants.scope import SCOPES, Scope
+from tests.mutants.tree import ROOT
+
+_RESULTS = ROOT / ".mutants.json"
+_REASONS = ROOT / "tests/mutants/survivors.yaml"
+_PAGE = ROOT / "docs/MUTANTS.md"
+_BEGIN = "<!-- made by make mutants -->\n"
+EQUAL, ACCEPTED = "equal", "accepted"
+
+
+def record(scope: Scope, verdicts: Sequence[Verdict]) -> int:
+    """Keep a module's result; how many of its survivors have no reason, or reasons no survivor."""
+    survivors = [verdict.mutant.name for verdict in verdicts if verdict.noticed is None]
+    reasons = reasons_of(scope.module)
+    unexplained = [name for name in survivors if name not in reasons]
+    stale = [name for name in reasons if name not in survivors]
+    print(
+        f"  {len(unexplained)} survivors without a reason; {len(stale)} reasons without a survivor {stale}", flush=True
+    )
+    results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+    results[scope.module] = {"mutants": len(verdicts), "survivors": survivors}
+    _RESULTS.write_text(json.dumps(results, indent=1))
+    return len(unexplained) + len(stale)
+
+
+def reasons_of(module: str) -> dict[str, tuple[str, str]]:
+    """Each listed survivor's kind and reason."""
+    groups = (yaml.safe_load(_REASONS.read_text()) or {}).get(module, [])
+    return {
+        name: (kind, group[kind])
+        for group in groups
+        for kind in (EQUAL, ACCEPTED)
+        if kind in group
+        for name in group["mutants"].splitlines()
+    }
+
+
+def write_page() -> None:
+    """Write the table anew, if there is a result of every module."""
+    results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+    missing = [scope.module for scope in SCOPES if scope.module not in results]
+    if missing:
+        print(f"docs/MUTANTS.md stays as it is, without results of {len(missing)} modules")
+        return
+    head = _PAGE.read_text().partition(_BEGIN)[0]
+    _PAGE.write_text(
+        head + _BEGIN + "\n" + "\n".join([*_areas(results), "", *_modules(results), "", *_survivors(results)])
+    )
+
+
+def _areas(results: dict[str, Any]) -> Iterator[str]:
+    yield "| area | mutants | killed | score | survivors that change nothing | accepted |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for area in dict.fromkeys(scope.area for scope in SCOPES):
+        yield _row(area, [scope.module for scope in SCOPES if scope.area == area], results)
+    yield _row("all", [scope.module for scope in SCOPES], results)
+
+
+def _modules(results: dict[str, Any]) -> Iterator[str]:
+    yield "| module | mutants | killed | score | survivors that change nothing | accepted |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    yield from (_row(f"`{scope.module}`", [scope.module], results) for scope in SCOPES)
+
+
+def _row(name: str, modules: Sequence[str], results: dict[str, Any]) -> str:
+    mutants = sum(results[module]["mutants"] for module in modules)
+    kinds = [kind for module in modules for kind in _kinds(module, results)]
+    killed = mutants - len(kinds)
+    score = f"{100 * killed / mutants:.1f} %" if mutants else ""
+    return f"| {name} | {mutants} | {killed} | {score} | {kinds.count(EQUAL)} | {len(kinds) - kinds.count(EQUAL)} |"
+
+
+def _kinds(module: str, results: dict[str, Any]) -> list[str]:
+    reasons = reasons_of(module)
+    return [reasons.get(name, (ACCEPTED, ""))[0] for name in results[module]["survivors"]]
+
+
+def _survivors(results: dict[str, Any]) -> Iterator[str]:
+    yield "## The survivors\n"
+    for scope in SCOPES:
+        reasons = reasons_of(scope.module)
+        names: list[str] = results[scope.module]["survivors"]
+        if names:
+            yield f"### `{scope.module}`\n"
+        for kind, why in dict.fromkeys(reasons.get(name, (ACCEPTED, "No reason yet.")) for name in names):
+            yield f"{'Changes nothing' if kind == EQUAL else 'Accepted'}: {why}\n"
+            yield from (f"- {name}" for name in names if reasons.get(name, (ACCEPTED, "No reason yet.")) == (kind, why))
+            yield ""
