@@ -36,20 +36,18 @@ class Known:
     def waves(self, scope: Scope, mutant: Mutant) -> Iterator[list[str]]:
         """Tests to run one wave after the other until one notices, each from the quickest to the slowest.
 
-        First those that run the mutant's own lines, then those that touch the module anywhere: what runs once, at
-        import or into a memory, is seen in one test and missed in the others. Last those that start processes.
+        First those that run the mutant's own lines, file by file, then those that touch the module anywhere: what runs
+        once, at import or into a memory, is seen in one test and missed in the others. Last the far ones.
         """
         own = range(mutant.first, mutant.last + 1)
         reaching = {name for name, lines in self.lines.items() if any(line in own for line in lines)}
-        touching = {name for name, lines in self.lines.items() if lines}
-        near = {name for name in self.took if _file_of(name) in scope.near}
-        unit = {name for name in near if not name.startswith("tests/integration/")}
+        touching = {name for name, lines in self.lines.items() if lines} or self.took.keys()
+        near = [{name for name in self.took if _file_of(name) == file} for file in scope.near]
         seen: set[str] = set()
-        anywhere = touching or near
-        for wave in (reaching & unit, anywhere & unit, reaching & near, anywhere & near, self.took.keys() - near):
-            if fresh := sorted(set(wave) - seen, key=self.took.__getitem__):
+        for wave in (*(tests & reaching for tests in near), *(tests & touching for tests in near), self.took.keys()):
+            if fresh := sorted(wave - seen, key=self.took.__getitem__):
                 yield fresh
-            seen |= set(wave)
+            seen |= wave
 
 
 def _file_of(test: str) -> str:

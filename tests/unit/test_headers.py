@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import BadHeader
+from proxy.explain.reasons import removed_headers
 from proxy.gateway.headers import (
     RELAYED,
     RawHeaders,
@@ -16,6 +17,8 @@ from proxy.gateway.headers import (
     request_filter,
     special_fields,
 )
+from proxy.gateway.route import Route
+from tests.served import provider
 
 # RFC 9110 §7.6.1, what older software adds, and what HTTP/2 upgrades carry.
 OF_THE_HOP = (
@@ -63,6 +66,17 @@ def test_what_is_of_the_hop_or_misleads_is_not_sent_on_in_any_spelling(name: str
 def test_what_is_of_the_hop_or_ours_to_say_is_not_relayed_in_any_spelling(name: str) -> None:
     for spelling in spellings(name):
         assert passing(fields(f"{spelling}: x", "A: 1"), RELAYED) == fields("A: 1"), spelling
+
+
+def test_of_each_field_of_the_hop_explain_says_that_it_is_one() -> None:
+    route = Route.to(provider("https://vendor.test"), "/acme")
+    sent = fields(*(f"{name.title()}: x" for name in OF_THE_HOP))
+    told = {
+        one.name.lower()
+        for one in removed_headers(route, sent)
+        if one.why == "holds for the connection to the proxy only"
+    }
+    assert told == set(OF_THE_HOP)
 
 
 @pytest.mark.parametrize("name", HARMLESS)
