@@ -42,7 +42,7 @@ SCOPES = (
     Scope("headers", "proxy/gateway/headers.py", ("tests/unit/test_headers.py", "tests/unit/test_guard.py")),
     Scope(
         "secret", "proxy/secret.py",
-        ("tests/unit/test_secret.py", "tests/unit/test_config_secrets.py", "tests/unit/test_config_json_schema.py"),
+        ("tests/unit/test_secret.py", "tests/abuse/test_swaps.py", "tests/unit/test_config_load.py"),
     ),
     _tokens("answer_document", *_LOGIN, far=_FACTS),
     _tokens("backoff", "tests/unit/test_token_backoff.py", *_CREDENTIAL, far=_LIFE_MODEL),
