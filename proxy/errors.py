@@ -198,7 +198,7 @@ class UpstreamUnreachable(UpstreamError):
 
 class UpstreamNotFound(UpstreamError):
     code = "upstream_dns"
-    title = "The provider's host name could not be resolved."
+    title = "The provider's host name could not be resolved; `authproxy test` says more."
     proxy_status = "dns_error"
 
 

@@ -121,7 +121,11 @@ class JsonTemplate:
 
     def render(self, scope: Scope) -> Any:
         """The document with every leaf filled in, ready for `json.dumps`."""
-        return _render(self.document, scope)
+        return _filled(self.document, lambda leaf: leaf.render(scope))
+
+    def masked(self, scope: Scope) -> Any:
+        """As `render`, with *** for every secret: for `explain`."""
+        return _filled(self.document, lambda leaf: leaf.masked(scope))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
@@ -208,13 +212,13 @@ def _leaves(document: Any) -> Iterator[Template]:
             yield from _leaves(value)
 
 
-def _render(document: Any, scope: Scope) -> Any:
+def _filled(document: Any, fill: Callable[[Template], str]) -> Any:
     if isinstance(document, Template):
-        return document.render(scope)
+        return fill(document)
     if isinstance(document, dict):
-        return {key: _render(value, scope) for key, value in document.items()}
+        return {key: _filled(value, fill) for key, value in document.items()}
     if isinstance(document, list):
-        return [_render(value, scope) for value in document]
+        return [_filled(value, fill) for value in document]
     return document
 
 

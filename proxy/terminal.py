@@ -86,7 +86,7 @@ def _told(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         told += (
             "; choose another with --listen or --admin, or in the configuration; "
-            "`authproxy healthcheck` says whether an authproxy runs already"
+            "`authproxy status` shows an authproxy of yours that runs already, `ss -ltnp` any other program"
         )
     return f"{error.filename}: {told}" if error.filename else told
 

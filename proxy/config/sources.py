@@ -23,6 +23,10 @@ from proxy.template import Place as TemplatePlace
 SOURCES = ("env", "file", "exec", "value")
 WRITE_IT_AS = "write it as {env: NAME}, {file: PATH}, or {value: ...}"
 _MAX_FILE = 64 * 1024
+_SENT_AS_IT_IS = (
+    "is sent as it is, a JSON object with the key `{}`; "
+    "if a secret is meant, write ${{NAME}}, or put it under `variables` and write its name in double braces"
+)
 _MOUNTED = Path("/run/secrets")
 
 
@@ -76,6 +80,8 @@ class Sources:
     def json_template(self, value: Any) -> Any:
         """Any JSON, its strings compiled. A mapping here is a JSON object, whatever its keys."""
         if isinstance(value, dict):
+            if len(value) == 1 and (source := next(iter(value))) in ("env", "file", "exec"):
+                self.report.warn(getattr(value, "place", Place()), _SENT_AS_IT_IS.format(source))
             return {key: self.json_template(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.json_template(item) for item in value]

@@ -6,12 +6,12 @@ Pydantic's own texts are never used: they repeat the input and name internals.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from proxy.config.nodes import AnyNode, MapNode, Scalar, find, key_path, spot
+from proxy.config.nodes import AnyNode, ListNode, MapNode, Scalar, find, key_path, spot
 from proxy.config.problems import AlreadyTold, Place, Report, listed, suggestion
 
 _EXPECTED = {
@@ -35,6 +35,7 @@ _LIMITS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_FEW = 8
 _KEY = "[key]"
 # A dataclass that checks itself names the key it speaks of: `headers.Host: this field belongs to the proxy`.
 _INNER_KEY = re.compile(r"([a-z_]+(?:\.[^\s:]+)?): (.*)", re.DOTALL)
@@ -51,12 +52,19 @@ def tell(errors: Sequence[Any], kind: Any, node: AnyNode, report: Report) -> Non
             report.error(replace(found.key, path=key_path(found.place.path, str(error["loc"][-1]))), "is required")
         elif error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             known = known_keys(kind, error["loc"][:-1])
-            report.error(found.key, "unknown key" + suggestion(str(error["loc"][-1]), known))
+            hint = suggestion(str(error["loc"][-1]), known) or _those_there_are(known)
+            report.error(found.key, f"unknown key{hint}")
         else:
             target, message = _inner(found, _message(error, found))
             told.setdefault(_place(target, rest), []).append(message)
     for place, messages in told.items():
         report.error(place, _joined(messages))
+
+
+def _those_there_are(known: Iterable[str]) -> str:
+    """What may stand there instead, where that fits into a line."""
+    names = sorted(set(known))
+    return f"; here belong {listed(names)}" if 0 < len(names) <= _FEW else ""
 
 
 def _place(node: AnyNode, rest: tuple[str | int, ...]) -> Place:
@@ -98,7 +106,7 @@ def _expected(what: str, node: AnyNode) -> str:
         return f"is empty; expected {what}"
     if what == "a text" and isinstance(node, Scalar):
         return "expected a text; put quotes around it"
-    return f"expected {what}"
+    return f"expected {what}" + (", not a list" if isinstance(node, ListNode) else "")
 
 
 def _joined(messages: list[str]) -> str:

@@ -122,6 +122,8 @@ class TokenExchange(RenewableTokenScheme):
             if login is not None:
                 where = (login.url or self._provider.base_url + (login.path or "")).partition("?")[0]
                 lines.append((name, f"{login.method} {where}"))
+                if body := login.shown(self._scope):
+                    lines.append((f"{name} body", body))
         if self.assertion is not None:
             lines.append(("assertion", json.dumps(self.assertion.claims_shown(self._scope))))
         return tuple(lines)

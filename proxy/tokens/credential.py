@@ -267,11 +267,12 @@ class Credential:
         now = self._around.clock.now()
         self._backoff = after_failure(self._backoff, failure, now, self._around.random())
         log.warning(
-            "provider %s: no new token: %s; %snext attempt in %.1f s",
+            "provider %s: no new token: %s; %snext attempt in %.1f s; `authproxy test %s` says more",
             self.providers[0],
             failure.cause,
             "check its secrets and its login in the configuration; " if failure.outcome == "refused" else "",
             self._backoff.until - now,
+            self.providers[0],
             extra={"outcome": failure.outcome, "status": failure.status},
         )
 

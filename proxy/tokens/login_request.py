@@ -84,6 +84,13 @@ class LoginRequest:
         body = None if self.json is None else self.json.render(scope)
         return json_text.dumps([self.method, self.url or base_url + (self.path or ""), parts, body])
 
+    def shown(self, variables: Scope) -> str:
+        """The body with every secret masked, and `<name>` for what is another each time: for `explain`."""
+        scope = {name: f"<{name}>" for name in self.names} | dict(variables)
+        if self.json is not None:
+            return json_text.dumps(self.json.masked(scope), ensure_ascii=False)
+        return "&".join(f"{name}={value.masked(scope)}" for name, value in (self.form or {}).items())
+
     def _body(self, scope: Scope) -> tuple[bytes, str | None]:
         if self.json is not None:
             return json_text.dumps(self.json.render(scope), separators=(",", ":")).encode(), "application/json"

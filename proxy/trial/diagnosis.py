@@ -98,7 +98,7 @@ def _refused(heard: Heard, said: str, around: Surroundings, again: str) -> Diagn
             f"{said}, and this machine's clock is {abs(around.skew):.0f} s {direction} the vendor's",
             f"set the clock (`timedatectl set-ntp true`), then {again}; only if that is no help, suspect the secret",
         )
-    form = " or the login's form" if heard.status == 400 else ""
+    form = " or the login's form" if heard.status in (400, 422) else ""
     return Diagnosis(
         "wrong_secret",
         f"{said}: the vendor is there and does not take the secret{form}",

@@ -135,7 +135,7 @@ SETUPS = [
     Setup("proxy in between", 3, "a web page where an API's JSON is expected", "curl -sv -o /dev/null",
           answering("200 OK", PAGE, "text/html")),
     Setup("vendor down", 3, "nobody listens at 127.0.0.1", "curl -sv http://127.0.0.1", vendor_down),
-    Setup("port busy", 75, "Address already in use", "authproxy healthcheck", port_busy),
+    Setup("port busy", 75, "Address already in use", "authproxy status", port_busy),
     Setup("missing variable", 78, "ACME_OTHER_SECRET is not set", "authproxy check -c", missing_variable),
     Setup("bad YAML", 78, "this mapping is not closed", "authproxy check -c", bad_yaml),
     Setup("unreadable configuration", 78, "cannot be read: Is a directory", "ls -ld", unreadable_file),

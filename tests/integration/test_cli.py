@@ -255,6 +255,20 @@ def named(done: subprocess.CompletedProcess[str], name: str) -> list[str]:
     return [line[16:] for line in done.stdout.splitlines() if line[:16].strip() == name]
 
 
+def test_explain_shows_a_logins_body_with_secrets_masked_and_places_by_their_names(tmp_path: Path) -> None:
+    """The form of a login is what a new provider most often gets wrong."""
+    variables = 'variables: {user: me, key: {env: ACME_KEY}}, headers: {Authorization: "Bearer {{token}}"}'
+    login = 'login: {path: /l, json: {user: "{{user}}", at: "{{timestamp}}", n: 5, keys: ["{{key}}", "${ACME_KEY}"]}}'
+    refresh = 'refresh: {path: /r, form: {refresh_token: "{{refresh_token}}", key: "-{{key}}"}}'
+    path = tmp_path / "a.yaml"
+    auth = f"{{scheme: token_exchange, {variables}, {login}, {refresh}}}"
+    path.write_text(f"providers: {{a: {{base_url: 'https://a.test', auth: {auth}}}}}\nroutes: {{/a: a}}\n")
+    done = invoked("explain", "-c", str(path), "GET", "/a/x", environ={"ACME_KEY": SECRET})
+    assert named(done, "login body") == ['{"user": "me", "at": "<timestamp>", "n": 5, "keys": ["***", "***"]}']
+    assert named(done, "refresh body") == ["refresh_token=<refresh_token>&key=-***"]
+    assert SECRET not in done.stdout
+
+
 def test_explain_says_why_something_is_removed(tmp_path: Path) -> None:
     path = write(tmp_path, config().replace("auth:", "drop_query: [debug], drop_headers: [x-de*], auth:"))
     sent = ["Authorization: a", "Host: b", "Connection: close, X-Hop", "X-Hop: c", "X-AuthProxy-Token: d", "X-Debug: e",

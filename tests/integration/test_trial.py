@@ -12,6 +12,7 @@ from pathlib import Path
 from time import time
 from typing import Any
 
+import pytest
 import trustme
 
 from proxy.sandbox import Iofinnet, Sandbox
@@ -124,6 +125,12 @@ async def test_an_expired_key_is_told_from_a_wrong_one_by_what_the_answer_speaks
     assert (await failure(tmp_path, Vendor("401 Unauthorized", b'"invalid or expired key"')))[0] == "wrong_secret"
     body = b'{"error":"invalid_grant","error_description":"The key was revoked"}'
     assert (await failure(tmp_path, Vendor("400 Bad Request", body)))[0] == "expired"
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "422 Unprocessable Content"])
+async def test_a_request_that_the_vendor_finds_malformed_may_be_the_logins_form(status: str, tmp_path: Path) -> None:
+    problem, what, _ = await failure(tmp_path, Vendor(status, b"{}"))
+    assert (problem, what.endswith("does not take the secret or the login's form")) == ("wrong_secret", True)
 
 
 async def test_a_wrong_clock_is_blamed_only_where_the_login_is_dated(tmp_path: Path) -> None:

@@ -194,6 +194,28 @@ def test_a_key_at_the_wrong_level_is_shown_its_place(path: Path) -> None:
     assert found == "3:87: providers.a.token_url: unknown key; did you mean `auth.token_url`?"
 
 
+def test_an_unknown_key_that_is_like_no_other_is_shown_those_there_are(path: Path) -> None:
+    """Where they fit into a line; among the many of a provider, only a near one helps."""
+    auth = "{scheme: token_exchange, login: {path: /l}, response: {bearer: t}, headers: {A: '{{token}}'}}"
+    (found,) = errors(path, one().replace(STATIC, f"auth: {auth}"))
+    there_are = "`lifetime`, `refresh_token`, `success` or `token`"
+    assert found.endswith(f"response.bearer: unknown key; here belong {there_are}")
+    (found,) = errors(path, one("bearer: t"))
+    assert found.endswith("providers.a.bearer: unknown key")
+    (found,) = errors(path, one("base_path: /a"))
+    assert "here belong" not in found
+
+
+def test_a_list_where_a_text_belongs_is_told_from_a_number(path: Path) -> None:
+    oauth = (
+        "auth: {scheme: oauth2_client_credentials, token_url: 'https://a.test', client_id: a, client_secret: {env: KEY}"
+    )
+    (found,) = errors(path, one().replace(STATIC, oauth + ", scope: [a, b]}"))
+    assert found.endswith(".scope: expected a text, not a list")
+    (found,) = errors(path, one().replace(STATIC, oauth + ", scope: 5}"))
+    assert found.endswith(".scope: expected a text; put quotes around it")
+
+
 def test_a_route_may_not_set_what_the_credential_sets(path: Path) -> None:
     """In any spelling; it would be dropped without a word."""
     found = errors(path, one(route="{provider: a, headers: {x_key: '1', X-Other: '2'}}"))
@@ -211,7 +233,7 @@ def test_a_mapping_for_a_list_and_a_list_for_a_mapping(path: Path) -> None:
     text = one("drop_headers: {a: b}", route="[a]", server="[a]")
     words = [line.split(": ", 2)[2] for line in errors(path, text)]
     assert words == [
-        "expected a mapping of keys to values",
+        "expected a mapping of keys to values, not a list",
         "expected a list",
         "expected a provider's name, or a mapping with `provider`",
     ]

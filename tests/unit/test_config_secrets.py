@@ -212,6 +212,27 @@ def test_a_mapping_in_json_is_json(sources: Sources) -> None:
         sources.json_template([float("inf")])
 
 
+@pytest.mark.parametrize(
+    ("document", "warned"),
+    [
+        ({"env": "KEY"}, True),
+        ({"file": "/a"}, True),
+        ({"exec": ["pass"]}, True),
+        ({"value": "x"}, False),
+        ({"env": "KEY", "n": 1}, False),
+        ({}, False),
+    ],
+)
+def test_what_was_surely_meant_as_a_secret_inside_json_is_told(
+    document: dict[str, Any], warned: bool, sources: Sources
+) -> None:
+    """It is sent as it is, which nobody would see otherwise."""
+    sources.json_template({"password": document})
+    told = [warning.message for warning in sources.report.warnings]
+    assert [message.endswith("write ${NAME}, or put it under `variables` and write its name in double braces")
+            for message in told] == [True] * warned  # fmt: skip
+
+
 def test_unset_variables_are_told_wherever_they_stand() -> None:
     """In nested texts too, each with its place; a literal `value` is left alone."""
     report = Report("f")

@@ -403,7 +403,7 @@ async def test_each_failed_attempt_is_one_log_line(caplog: pytest.LogCaptureFixt
             await b.value()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     told = "no new token: 401 from its login endpoint; check its secrets and its login in the configuration"
-    assert caplog.messages == [f"provider acme: {told}; next attempt in 60.0 s"]
+    assert caplog.messages == [f"provider acme: {told}; next attempt in 60.0 s; `authproxy test acme` says more"]
     assert (caplog.records[0].outcome, caplog.records[0].status) == ("refused", 401)  # type: ignore[attr-defined]
 
 
