@@ -95,6 +95,8 @@ def test_prometheus_scrapes_the_proxy_by_a_host_that_is_allowed() -> None:
     targets = [target for job in scraped for static in job["static_configs"] for target in static["targets"]]
     assert "proxy:9180" in targets
     assert "proxy:9180" in yaml.safe_load(CONFIG)["server"]["allowed_hosts"]
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["rule_files"]
+    assert all((ROOT / "deploy/prometheus" / name).is_file() for name in rules)
     assert "/etc/prometheus/prometheus.yml" in " ".join(SERVICES["prometheus"]["command"])
 
 
@@ -107,6 +109,7 @@ def test_grafana_finds_prometheus_and_the_dashboard() -> None:
     assert environment["GF_PATHS_PROVISIONING"] == f"{provider['options']['path']}/provisioning"
     home = environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert home == f"{provider['options']['path']}/authproxy-dashboard.json"
+    assert (ROOT / "deploy" / "grafana" / Path(home).name).is_file()
     assert SERVICES["grafana"]["volumes"] == [f"./deploy/grafana:{provider['options']['path']}:ro"]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from proxy.config.load import load
 from proxy.schemes.base import OutboundRequest, ProviderContext
 from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
@@ -62,15 +61,6 @@ def test_the_five_lines_of_the_readme_are_answered_by_emulators_that_refuse_them
         assert '"type": "complete"' in shell(with_proxy)
         assert shell(without + " || true").startswith("closed with 4403")
         assert demo.stop() == 0
-
-
-def test_every_configuration_in_the_readme_loads_with_its_variables_set(tmp_path: Path) -> None:
-    for number, text in enumerate(blocks(README, "yaml")):
-        environ = {name: f"CANARY-{name}-0123456789abcdef0123456789" for name in re.findall(r"env: (\w+)", text)}
-        environ["ETH_KEY"] = "0x" + "11" * 32
-        path = tmp_path / f"{number}.yaml"
-        path.write_text(text)
-        assert load(path, environ).routes
 
 
 class Sixth:
