@@ -15,6 +15,7 @@ from proxy.clock import Clock, SystemClock
 from proxy.config.models import Settings
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Guard
+from proxy.gateway.trace import untold
 from proxy.ledger import Ledger
 from proxy.logs import Log
 from proxy.metrics import Metrics
@@ -25,7 +26,9 @@ from proxy.secret import Secret
 from proxy.serving import Serving
 from proxy.snapshot import snapshot
 from proxy.tokens.cache import TokenCache
-from proxy.vendor_clock import VendorClocks
+from proxy.tracing.fetches import TracedFetches
+from proxy.tracing.tracing import Tracing
+from proxy.vendor_clock import VendorClocks, log_skew
 
 log = logging.getLogger("authproxy.app")
 
@@ -47,18 +50,20 @@ class App:
         read: Read | None = None,
         seconds_between_looks: float = SECONDS_BETWEEN_LOOKS,
         passed: PassedSockets = PassedSockets(),  # noqa: B008 - frozen
+        tracing: Tracing | None = None,
     ) -> None:
         self._passed = passed
         self.clock = clock or SystemClock()
         self.metrics = Metrics(__version__)
-        self.tokens = TokenCache(
-            self.clock, self.metrics, store=token_store(settings.tokens, self.clock, self.metrics.store)
-        )
-        self._clocks = VendorClocks(self.clock, self._skewed)
-        self._ledger = Ledger(self.metrics, log_to)
+        observer = self.metrics if tracing is None else TracedFetches(self.metrics, tracing)
+        store = token_store(settings.tokens, self.clock, self.metrics.store)
+        self.tokens = TokenCache(self.clock, observer, store=store)
+        self._clocks = VendorClocks(self.clock, log_skew)
+        self._ledger = Ledger(self.metrics, log_to, tracing)
         self._assembly = self._expected(assemble(settings, self._clocks, self.tokens))
         self._reloading = Reloading(self._current, read, self._take, self.metrics, self.clock, seconds_between_looks)
-        self._gateway = Gateway(Guard(None), self._assembly.routes, self._ledger)
+        tracer = untold if tracing is None else tracing.begin
+        self._gateway = Gateway(Guard(None), self._assembly.routes, self._ledger, tracer)
         reload = self._reloading.reload if self._reloading.is_possible else None
         self._serving = Serving(self._gateway, AdminServer(self._snapshot, self.metrics, reload=reload))
         self._readings = Readings(self._clocks, self._snapshot, self._serving, log_to)
@@ -173,8 +178,6 @@ class App:
         if self._reloading.is_possible and not self._serving.is_ending:
             self._reloading.begin(by_person=True)
 
-    # ----------------------------------------------------------------------------------------------------
-
     def _expected(self, assembly: Assembly) -> Assembly:
         """The same, after its series have begun at 0."""
         for name in assembly.providers:
@@ -182,11 +185,6 @@ class App:
         for route in assembly.routes:
             self._ledger.expect(route)
         return assembly
-
-    def _skewed(self, provider: str, seconds: float) -> None:
-        log.warning(
-            "provider %s: what is signed or dated for it goes by its clock, %+.1f s from ours", provider, seconds
-        )
 
     def _snapshot(self) -> StatusSnapshot:
         return snapshot(self._assembly, self.tokens.store, self.clock, self._serving, self._reloading)

@@ -147,4 +147,5 @@ def build_route(settings: RouteSettings, provider: Provider) -> Route:
         timeout=settings.timeout,
         websocket_idle_timeout=settings.websocket_idle_timeout,
         max_body=settings.max_body,
+        traceparent=settings.traceparent,
     )

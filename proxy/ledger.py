@@ -9,13 +9,15 @@ from proxy.gateway.passage import Passage
 from proxy.gateway.route import Route
 from proxy.logs import Log, RequestRecord
 from proxy.metrics import ANSWER_BROKEN, Metrics
+from proxy.tracing.tracing import Tracing
 from proxy.traffic import RouteMetrics
 
 
 class Ledger:
     """The gateway's witness. Routes are known to it by their prefix, which comes from the configuration."""
 
-    def __init__(self, metrics: Metrics, log: Log) -> None:
+    def __init__(self, metrics: Metrics, log: Log, tracing: Tracing | None = None) -> None:
+        self._tracing = tracing
         self._metrics = metrics
         self._log = log
         # By the identity of its route, for as long as that lives: a reload makes new routes of the same names.
@@ -38,6 +40,8 @@ class Ledger:
         if route is not None:
             prefix, provider = route.prefix, route.provider.name
             self._figures[id(route)].finished(method, status, now - started, received, sent, upstream)
+        if self._tracing is not None:
+            self._tracing.ended(passage, now)
         if error is not None or status >= 500:
             self._count(passage, error)
         if self._log.wants_requests:
@@ -54,6 +58,8 @@ class Ledger:
                     passage.repeats,
                     code,
                     passage.client,
+                    passage.id,
+                    None if passage.trace is None else passage.trace.trace_id,
                 )
             )
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 Field = str | int | float | bool | None
 
 _COLOURS = {"debug": "2", "info": "0", "warning": "33", "error": "31", "critical": "31;1"}
+# What a person reads already, in the words of the event.
+_NOT_SHOWN = ("event", "logger", "provider")
 _STATUS_COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
 
 
@@ -23,7 +25,7 @@ class RequestRecord(NamedTuple):
     `duration` and `upstream` (until the head of the vendor's answer, None if none came) are in seconds; the
     bytes are those of the bodies. `credential` is one of none, static, signed, cached, fetched. `status` 499
     means that the caller hung up. `error` is the code of an answer of our own. `client` is the configured name of
-    whose token the caller showed.
+    whose token the caller showed. `id` is the request's own, `trace_id` that of the trace it belongs to.
     """
 
     route: str | None
@@ -38,6 +40,8 @@ class RequestRecord(NamedTuple):
     retries: int = 0
     error: str | None = None
     client: str | None = None
+    id: str = ""
+    trace_id: str | None = None
 
 
 def timestamp(wall: float) -> str:
@@ -47,12 +51,16 @@ def timestamp(wall: float) -> str:
 
 
 def request_json(stamp: str, record: RequestRecord) -> str:
-    route, provider, method, status, duration, upstream, received, sent, credential, retries, error, client = record
+    (
+        route, provider, method, status, duration, upstream, received, sent, credential, retries, error, client,
+        request_id, trace_id,
+    ) = record  # fmt: skip
     before, behind = _around(route, provider, method, status, credential, retries, error, client)
     waited = "null" if upstream is None else f"{upstream * 1000:.3f}"
+    trace = "" if trace_id is None else f',"trace_id":"{trace_id}"'
     return (
         f'{{"time":"{stamp}",{before}"duration_ms":{duration * 1000:.3f},"upstream_ms":{waited},'
-        f'"request_bytes":{received},"response_bytes":{sent},{behind}'
+        f'"request_bytes":{received},"response_bytes":{sent},{behind},"request_id":"{request_id}"{trace}}}\n'
     )
 
 
@@ -69,11 +77,24 @@ def _around(
 ) -> tuple[str, str]:
     """What is the same for most requests of a route, before and behind what is measured."""
     named = "" if client is None else f',"client":{_escaped(client)}'
+    command = next_command(error, route, provider, method)
+    named += "" if command is None else f',"next":{_escaped(command)}'
     return (
         f'"level":"info","event":"request","route":{_escaped(route)},"provider":{_escaped(provider)},'
         f'"method":{_escaped(method)},"status":{status},',
-        f'"credential":{_escaped(credential)},"retries":{retries},"error":{_escaped(error)}{named}}}\n',
+        f'"credential":{_escaped(credential)},"retries":{retries},"error":{_escaped(error)}{named}',
     )
+
+
+def next_command(error: str | None, route: str | None, provider: str | None, method: str) -> str | None:
+    """What tells more about an answer of our own; None where its code says all."""
+    if error is None:
+        return None
+    if error == "no_route":
+        return "authproxy routes"
+    if error in ("method_not_allowed", "denied_by_route"):
+        return f"authproxy explain {method} {route}/..."
+    return f"authproxy test {provider}" if error.startswith(("credential_", "upstream_")) else None
 
 
 def request_text(stamp: str, record: RequestRecord) -> str:
@@ -86,6 +107,7 @@ def request_coloured(stamp: str, record: RequestRecord) -> str:
 
 
 def _request_text(stamp: str, record: RequestRecord, status: str) -> str:
+    command = next_command(record.error, record.route, record.provider, record.method)
     target = "(no route)" if record.route is None else f"{record.route} -> {record.provider}"
     waited = "" if record.upstream is None else f" (upstream {record.upstream * 1000:.1f})"
     notes = [
@@ -93,6 +115,10 @@ def _request_text(stamp: str, record: RequestRecord, status: str) -> str:
         *([f"retries {record.retries}"] if record.retries else []),
         *([f"client {record.client}"] if record.client else []),
         record.error or "",
+        # For whoever has the answer before him and looks for its line; where all went well, nobody does.
+        *([record.id] if record.error else []),
+        *([f"trace {record.trace_id}"] if record.trace_id else []),
+        *([f"(next: {command})"] if command else []),
     ]
     line = f"{record.method:<7} {target:<24} {record.duration * 1000:>8.1f} ms{waited}  {' '.join(notes)}"
     return f"{stamp[11:23]} {status} {plain(line).rstrip()}\n"
@@ -103,7 +129,7 @@ def event_json(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
 
 
 def event_text(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
-    rest = (f"{name}={value}" for name, value in fields.items() if name not in ("event", "logger"))
+    rest = (f"{name}={value}" for name, value in fields.items() if name not in _NOT_SHOWN and value is not None)
     return f"{stamp[11:23]} {level:<7} {plain(' '.join([str(fields['event']), *rest]))}\n"
 
 

@@ -7,6 +7,7 @@ vendor's with a wrong clock does not count. More than a day is no clock's error,
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC
@@ -23,6 +24,19 @@ LARGEST_SKEW = 86_400.0
 SLOWEST_ANSWER = 10.0
 # When our own wall clock is set, all that was learned of its error is void.
 OWN_JUMP = 2.0
+
+
+log = logging.getLogger("authproxy.clock")
+
+
+def log_skew(provider: str, seconds: float) -> None:
+    """Write down that a provider's clock is taken to be so far ahead of ours from now on."""
+    log.warning(
+        "provider %s: what is signed or dated for it goes by its clock, %+.1f s from ours",
+        provider,
+        seconds,
+        extra={"provider": provider},
+    )
 
 
 class VendorClock:

@@ -17,6 +17,8 @@ from proxy.logs import configure
 from proxy.memory import close_to_others
 from proxy.passed_sockets import passed_sockets
 from proxy.terminal import admin_option, config_option, configuration_path, exits, given, listen_option, run_loop
+from proxy.tracing.opening import open_tracing
+from proxy.tracing.tracing import Tracing
 from proxy.whereabouts import Whereabouts, folders, told
 
 
@@ -41,7 +43,11 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
     log = configure(sys.stderr, json=not sys.stderr.isatty())
 
     async def serve() -> None:
-        app = App(settings, log, read=read, passed=passed)
+        async with open_tracing(os.environ) as tracing:
+            await serve_traced(tracing)
+
+    async def serve_traced(tracing: Tracing | None) -> None:
+        app = App(settings, log, read=read, passed=passed, tracing=tracing)
         await app.start()
         app.announce()
         _set_garbage_aside()

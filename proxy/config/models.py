@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
@@ -189,6 +189,7 @@ class RouteSettings:
     websocket_idle_timeout: Seconds | None = None
     max_body: Size | None = None
     encoded_slashes: bool = False
+    traceparent: Literal["pass", "make", "drop"] = "pass"
     allowed_origins: frozenset[Origin] = frozenset()
 
 

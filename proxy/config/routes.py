@@ -71,6 +71,11 @@ def _check_provider(named: AnyNode | None, declared: tuple[str, ...], report: Re
 def _check_route(route: RouteSettings, whole: MapNode, report: Report) -> None:
     if route.methods is not None and not route.methods:
         report.error(whole.entries["methods"].key, "an empty list allows no method; leave it out to allow all")
+    for name in route.headers:
+        if route.traceparent == "make" and canonical(name) in ("traceparent", "tracestate"):
+            report.error(
+                _inner_place(whole, "headers", name), "with `traceparent: make` the route makes this one itself"
+            )
     for key, templates in (("headers", route.headers), ("query", route.query)):
         seen: set[str] = set()
         for name, template in templates.items():

@@ -10,6 +10,7 @@ from proxy.errors import NoRoute
 from proxy.explain.handshake import handshake_lines, removed_from_handshake
 from proxy.explain.reasons import Removed, removed_headers, removed_parameters
 from proxy.explain.routing import OtherRoute, others, why_it_matched
+from proxy.explain.traces import passes_all_the_same, trace_fields
 from proxy.gateway.guard import check_page
 from proxy.gateway.headers import RawHeaders, special_fields
 from proxy.gateway.outbound import outbound_request, request_head
@@ -87,7 +88,7 @@ async def explanation(assembly: Assembly, way: Prepared, asked: str, headers: Ra
     route, scheme = way.route, way.route.provider.scheme
     settings = assembly.settings.providers[route.provider.name]
     injection = await scheme.preview(way.shown)
-    target, fields = _on_the_wire(way, injection)
+    target, fields = _on_the_wire(way, injection, *trace_fields(route, headers))
     return Explanation(
         route=route.prefix,
         why=why_it_matched(route, asked),
@@ -112,16 +113,18 @@ async def explanation(assembly: Assembly, way: Prepared, asked: str, headers: Ra
 
 
 def _removed_headers(way: Prepared, headers: RawHeaders) -> Iterator[Removed]:
-    removed = removed_headers(way.route, headers)
+    removed = (
+        one for one in removed_headers(way.route, headers) if not passes_all_the_same(way.route, headers, one.name)
+    )
     return removed_from_handshake(way.route, headers, removed) if way.is_handshake else removed
 
 
-def _on_the_wire(way: Prepared, injection: Injection) -> tuple[str, Iterator[Sent]]:
+def _on_the_wire(way: Prepared, injection: Injection, trace: RawHeaders, traced_by: str) -> tuple[str, Iterator[Sent]]:
     """The target, and the fields in their order with whoever brought each."""
     body = way.shown.body or b""
     framing: RawHeaders = ((b"Content-Length", b"%d" % len(body)),) if body else ()
     more = UPGRADE if way.is_handshake else ()
-    request = replace(way.shown, headers=(*way.shown.headers, *more))
+    request = replace(way.shown, headers=(*way.shown.headers, *trace, *more))
     head = request_head(way.route, request, injection, framing).decode("latin-1").strip("\r\n")
     line, *fields = head.split("\r\n")
     target = line.split(" ")[1]
@@ -130,7 +133,12 @@ def _on_the_wire(way: Prepared, injection: Injection) -> tuple[str, Iterator[Sen
         target = own + unquoted_mask(target[len(own) :])
     of_route, of_credential = len(way.route.headers), len(injection.headers)
     origins = ["authproxy", *["caller"] * (len(way.shown.headers) - of_route), *["route"] * of_route]
-    origins += [*["authproxy"] * len(more), *["credential"] * of_credential, *["authproxy"] * len(framing)]
+    origins += [
+        *[traced_by] * len(trace),
+        *["authproxy"] * len(more),
+        *["credential"] * of_credential,
+        *["authproxy"] * len(framing),
+    ]
     pairs = ((field.partition(": "), by) for field, by in zip(fields, origins, strict=True))
     return target, (Sent(name, value, by) for (name, _, value), by in pairs)
 

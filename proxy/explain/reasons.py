@@ -9,6 +9,7 @@ from typing import Literal
 from proxy.errors import BadTarget, CallerError, DeniedByRoute, MethodNotAllowed
 from proxy.gateway.headers import HOP_BY_HOP, RawHeaders, has_name, passing
 from proxy.gateway.route import Route
+from proxy.gateway.trace import DROPPED_FIELDS
 from proxy.target import canonical, drop_parameters, has_parameter
 
 _MADE_ANEW = frozenset({"host", "content-length", "expect"})
@@ -61,6 +62,8 @@ def _why_header(route: Route, key: str, *, is_nominated: bool) -> str:
         return "holds for the connection to the proxy only"
     if key == "x-authproxy-token":
         return "meant for authproxy"
+    if key in DROPPED_FIELDS[route.traceparent]:
+        return f"the route has `traceparent: {route.traceparent}`"
     if is_nominated:
         return "the Connection header keeps it to this hop"
     if any(key == name or (name.endswith("*") and key.startswith(name[:-1])) for name in route.provider.drop_headers):

@@ -17,6 +17,7 @@ from proxy.gateway.headers import check_framing, field_value
 from proxy.gateway.outbound import common_lines, outbound_request
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
+from proxy.gateway.trace import CallerTrace, caller_trace
 from proxy.schemes.base import OutboundRequest
 
 _REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
@@ -25,7 +26,10 @@ _VERSIONS = frozenset({(1, 0), (1, 1)})
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`request` has no body and no credential yet; `lines` are its fields on the wire. `origin` is a web page's."""
+    """`request` has no body and no credential yet; `lines` are its fields on the wire. `origin` is a web page's.
+
+    `has_trace` says that the request belongs to a trace, the caller's or one that the route wants to be made.
+    """
 
     routes: RouteTable
     route: Route
@@ -33,6 +37,8 @@ class Decision:
     is_preflight: bool
     request: OutboundRequest = field(repr=False)
     lines: bytes = field(repr=False)
+    caller_trace: CallerTrace | None = None
+    has_trace: bool = False
 
 
 def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None], None]) -> Decision:
@@ -58,4 +64,6 @@ def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None],
     if not asks_first:
         route.check(message.method, target, message.raw_headers)
     request = outbound_request(route, message.method, target, message.raw_headers, b"")
-    return Decision(routes, route, origin, asks_first, request, common_lines(route, request))
+    trace = caller_trace(fields)
+    has_trace = trace is not None or route.traceparent == "make"
+    return Decision(routes, route, origin, asks_first, request, common_lines(route, request), trace, has_trace)

@@ -10,7 +10,7 @@ from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.decision import Decision
 from proxy.gateway.inspection import readable_body
-from proxy.gateway.outbound import completed, request_line
+from proxy.gateway.outbound import completed, field_lines, request_line
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
 from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
@@ -74,7 +74,10 @@ async def _send(
         request = OutboundRequest(method, request.origin, request.target, request.headers, held)
     injection = await authorized(route, request)
     try:
-        head = completed(request_line(request, injection) + decision.lines, injection, body.framing)
+        lines = decision.lines
+        if passage.trace is not None:
+            lines += field_lines(passage.trace.attempt())
+        head = completed(request_line(request, injection) + lines, injection, body.framing)
         if on_new_connection:
             connection = await pool.connect_anew()
         else:
@@ -84,6 +87,8 @@ async def _send(
             connection, pool, method, head, held if held is not None else body.framed(), route.timeout
         )
         passage.credential = injection.use
+        if passage.trace is not None:
+            passage.trace.answered(answer.status)
         if provider.hears_answers:
             scheme.heard(answer.headers, monotonic() - sent)
     except StaleConnection:

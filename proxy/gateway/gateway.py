@@ -19,6 +19,7 @@ from proxy.gateway.passage import Passage, Witness
 from proxy.gateway.refusal import refusal
 from proxy.gateway.relay import relay
 from proxy.gateway.route import Route, RouteTable
+from proxy.gateway.trace import Tracer, untold
 from proxy.gateway.tunnel import Tunnel
 from proxy.gateway.websocket import Handshake, asks_for_websocket, granted
 from proxy.wire.heads import HeadMemory
@@ -32,7 +33,7 @@ _RETRY_AFTER = 1
 class Gateway:
     """`guard` and `routes` may be replaced at any time: a request that is under way keeps what it began with."""
 
-    def __init__(self, guard: Guard, routes: RouteTable, witness: Witness) -> None:
+    def __init__(self, guard: Guard, routes: RouteTable, witness: Witness, tracer: Tracer = untold) -> None:
         self.guard = guard
         self.heads: HeadMemory[CallerHead] = HeadMemory()
         self._routes = routes
@@ -40,6 +41,7 @@ class Gateway:
         self._in_flight = 0
         self._quiet = asyncio.Event()
         self._witness = witness
+        self._tracer = tracer
 
     @property
     def routes(self) -> RouteTable:
@@ -69,7 +71,7 @@ class Gateway:
         except ProxyError as error:
             return self._refuse(caller, passage, error)
         except Exception as error:  # noqa: BLE001 - the one boundary: whatever it is, no text of it gets out
-            _log.error("internal error", exc_info=error)
+            _log.error("internal error", exc_info=error, extra={"request_id": passage.id})
             return self._refuse(caller, passage, ProxyError())
         finally:
             self._in_flight -= 1
@@ -82,7 +84,7 @@ class Gateway:
         passage = Passage("-", monotonic())
         passage.status, passage.error = error.status, error
         self._witness.ended(passage, passage.started)
-        return refusal(error)
+        return refusal(error, passage.id)
 
     async def drain(self, seconds: float) -> None:
         """Wait, so long at the most, until no request is under way.
@@ -109,6 +111,8 @@ class Gateway:
             decision = decide(head, self._routes, partial(self._found, client, passage))
             if decision.route.is_constant:
                 head.decision = decision
+        if decision.has_trace or self._tracer is not untold:
+            passage.trace = self._tracer(passage, decision)
         if decision.is_preflight:
             return await self._answer_preflight(caller, decision, passage)
         route = decision.route
@@ -160,7 +164,7 @@ class Gateway:
         # After a request that was not as it should be, nobody can be sure where the next one begins.
         keep_alive = self._keeps_alive(caller) and not isinstance(error, CallerError)
         try:
-            caller.write(refusal(error, with_body=passage.method != "HEAD", keep_alive=keep_alive))
+            caller.write(refusal(error, passage.id, with_body=passage.method != "HEAD", keep_alive=keep_alive))
         except CallerGone:
             # Of an answer that was cut off in the middle the status stands.
             passage.status = passage.status or error.status

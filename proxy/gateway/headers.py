@@ -27,7 +27,7 @@ _NEVER_FORWARDED = HOP_BY_HOP | {
 }  # fmt: skip
 _NEVER_FORWARDED_PREFIXES = (b"x-forwarded-",)
 # A vendor's CORS headers would open the answer to web pages; the others are the proxy's own words.
-_NEVER_RELAYED = HOP_BY_HOP | {b"proxy-status", b"x-authproxy-error"}
+_NEVER_RELAYED = HOP_BY_HOP | {b"proxy-status", b"x-authproxy-error", b"x-authproxy-request-id"}
 _NEVER_RELAYED_PREFIXES = (b"access-control-",)
 _LONGEST_LENGTH = 18  # Digits.
 _USUAL_CONNECTIONS = frozenset({b"keep-alive", b"close"})
@@ -38,7 +38,7 @@ _SPECIAL = frozenset(
     {
         b"host", b"x-authproxy-token", b"origin", b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user",
         b"sec-fetch-mode", b"access-control-request-method", b"access-control-request-headers", b"content-length",
-        b"transfer-encoding", b"expect",
+        b"transfer-encoding", b"expect", b"traceparent", b"tracestate",
     }
 )  # fmt: skip
 SpecialFields = dict[bytes, tuple[bytes, ...]]

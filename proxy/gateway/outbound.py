@@ -40,8 +40,12 @@ def request_line(request: OutboundRequest, injection: Injection) -> bytes:
 
 def common_lines(route: Route, request: OutboundRequest) -> bytes:
     """The fields that go with every request that is asked like this."""
-    lines = [f"Host: {route.provider.origin.authority}\r\n".encode("ascii")]
-    for name, value in request.headers:
+    return f"Host: {route.provider.origin.authority}\r\n".encode("ascii") + field_lines(request.headers)
+
+
+def field_lines(headers: RawHeaders) -> bytes:
+    lines: list[bytes] = []
+    for name, value in headers:
         lines += (name, b": ", value, b"\r\n")
     return b"".join(lines)
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
+from secrets import token_hex
 from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.gateway.body import NO_BODY, CallerBody, NoBody
 from proxy.gateway.route import Route
+from proxy.gateway.trace import Trace
 from proxy.schemes.base import CredentialUse
+
+# Tells replicas, and a proxy from the one before it, apart.
+_PROCESS = token_hex(3)
+_numbers = count(1)
 
 
 class Passage:
@@ -17,8 +24,8 @@ class Passage:
     """
 
     __slots__ = (
-        "answered", "body", "client", "credential", "error", "method", "repeats", "response_bytes", "route",
-        "started", "status",
+        "answered", "body", "client", "credential", "error", "method", "number", "repeats", "response_bytes", "route",
+        "started", "status", "trace",
     )  # fmt: skip
 
     def __init__(self, method: str, started: float) -> None:
@@ -33,6 +40,13 @@ class Passage:
         self.answered = 0.0
         self.response_bytes = 0
         self.body: CallerBody | NoBody = NO_BODY
+        self.trace: Trace | None = None
+        self.number = next(_numbers)
+
+    @property
+    def id(self) -> str:
+        """What this request is called in the log, and in an answer of our own; no other has it."""
+        return f"{_PROCESS}-{self.number:x}"
 
     def hung_up(self) -> None:
         """The caller left; which is how a tunnel may well end, and no answer that was missed."""

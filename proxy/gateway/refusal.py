@@ -13,8 +13,8 @@ from proxy.errors import ProxyError
 REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
 
-def refusal(error: ProxyError, *, with_body: bool = True, keep_alive: bool = False) -> bytes:
-    """The whole answer as bytes; `with_body` is False for HEAD."""
+def refusal(error: ProxyError, request_id: str, *, with_body: bool = True, keep_alive: bool = False) -> bytes:
+    """The whole answer as bytes; `with_body` is False for HEAD. By its id the request is found in the log."""
     body = json.dumps({"type": "about:blank", "title": error.title, "status": error.status, "code": error.code})
     fields = [
         f"HTTP/1.1 {error.status} {REASONS[error.status].decode()}",
@@ -22,6 +22,7 @@ def refusal(error: ProxyError, *, with_body: bool = True, keep_alive: bool = Fal
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
         f"X-AuthProxy-Error: {error.code}",
+        f"X-AuthProxy-Request-Id: {request_id}",
         f"Proxy-Status: authproxy; error={error.proxy_status}",
     ]
     if error.retry_after is not None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from proxy.errors import DeniedByRoute, MethodNotAllowed
 from proxy.gateway.headers import HeaderFilter, RawHeaders, has_name, request_filter
+from proxy.gateway.trace import DROPPED_FIELDS, TraceRule
 from proxy.schemes.base import AuthScheme
 from proxy.target import canonical, has_parameter
 from proxy.template import Template
@@ -61,6 +62,7 @@ class Route:
     timeout: float = 60.0
     websocket_idle_timeout: float | None = None
     max_body: int | None = None
+    traceparent: TraceRule = "pass"
     # Derived, once: what callers' headers and parameters are dropped for.
     header_filter: HeaderFilter
     dropped_query: frozenset[str]
@@ -73,17 +75,20 @@ class Route:
         *,
         headers: Mapping[str, Template] | None = None,
         query: Mapping[str, Template] | None = None,
+        traceparent: TraceRule = "pass",
         **rest: object,
     ) -> Route:
         """A route with everything derived that requests would otherwise derive each time."""
         headers, query = headers or {}, query or {}
         scheme = provider.scheme
         dropped = [*provider.drop_headers, *scheme.injected_headers, *(canonical(name) for name in headers)]
+        dropped += DROPPED_FIELDS[traceparent]
         return cls(
             prefix=prefix,
             provider=provider,
             headers=headers,
             query=query,
+            traceparent=traceparent,
             header_filter=request_filter(dropped),
             dropped_query=provider.drop_query | scheme.injected_query | {canonical(name) for name in query},
             **rest,  # type: ignore[arg-type]

@@ -50,11 +50,14 @@ class Handshake:
         provider, scheme = route.provider, route.provider.scheme
         self._injection = injection = await authorized(route, request)
         try:
-            head = request_head(route, replace(request, headers=(*request.headers, *UPGRADE)), injection, ())
+            more = UPGRADE if passage.trace is None else (*passage.trace.attempt(), *UPGRADE)
+            head = request_head(route, replace(request, headers=(*request.headers, *more)), injection, ())
             connection = await provider.pool.connect_apart()
             sent = monotonic()
             answer = await exchange(connection, provider.pool, request.method, head, b"", route.timeout)
             passage.credential = injection.use
+            if passage.trace is not None:
+                passage.trace.answered(answer.status)
             if provider.hears_answers:
                 scheme.heard(answer.headers, monotonic() - sent)
         finally:

@@ -99,7 +99,16 @@ class Credential:
 
     def rejected(self, generation: int) -> bool:
         """An answer said that this token died; whether a replay with what token() gives next may do better."""
-        verdict, self._standing = verdicts.rejected(self._standing, generation, self._around.clock.now())
+        before, now = self._standing, self._around.clock.now()
+        verdict, self._standing = verdicts.rejected(before, generation, now)
+        if self._standing.cool_until > before.cool_until:
+            log.warning(
+                "provider %s: it refuses tokens that were just obtained: callers get its answers as they are, and no "
+                "login follows one for %.0f s; the account may lack a right, or somebody else log in with it",
+                self.providers[0],
+                self._standing.cool_until - now,
+                extra={"provider": self.providers[0]},
+            )
         if verdict.drop:
             self._around.live.pop(self.key, None)
             self._holders.dismiss()
@@ -257,6 +266,8 @@ class Credential:
             raise LoginMalformed("the token had expired when it arrived")
         judged = verdicts.adopted if obtained.is_adopted else verdicts.renewed
         self._standing = judged(self._standing, clock.now())
+        if self._backoff.outcome != "ok":
+            log.info("provider %s: there is a token again", self.providers[0], extra={"provider": self.providers[0]})
         self._backoff = Backoff()
         self._around.live[self.key] = token
         if obtained.is_adopted:
@@ -273,7 +284,7 @@ class Credential:
             "check its secrets and its login in the configuration; " if failure.outcome == "refused" else "",
             self._backoff.until - now,
             self.providers[0],
-            extra={"outcome": failure.outcome, "status": failure.status},
+            extra={"provider": self.providers[0], "outcome": failure.outcome, "status": failure.status},
         )
 
     def _trouble(self) -> CredentialError:

@@ -299,6 +299,25 @@ def test_explain_shows_what_the_route_adds_and_masks_what_is_a_secret(tmp_path: 
     assert SECRET not in done.stdout
 
 
+def test_explain_shows_what_becomes_of_a_trace(tmp_path: Path) -> None:
+    sent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    fields = ("-H", f"Traceparent: {sent}", "-H", "tracestate: a=1")
+
+    def explained(rule: str, *fields: str) -> tuple[list[str], list[str]]:
+        path = write(tmp_path, config().replace("methods:", f"traceparent: {rule}, methods:"))
+        done = invoked("explain", "-c", path, "GET", "/acme/x", *fields, environ=ENVIRON)
+        return named(done, "header")[1:], named(done, "removed")
+
+    assert explained("pass", *fields) == ([f"Traceparent: {sent}", "tracestate: a=1"], [])
+    assert explained("make", *fields) == ([f"traceparent: {sent}", "tracestate: a=1"], [])
+    assert explained("make") == (["traceparent: (made for each request)"], [])
+    because = "the route has `traceparent: {}`"
+    assert explained("drop", *fields)[1] == [
+        f"{name}: {because.format('drop')}" for name in ("Traceparent", "tracestate")
+    ]
+    assert explained("make", "-H", "tracestate: a=1")[1] == [f"tracestate: {because.format('make')}"]
+
+
 def test_explain_signs_what_it_shows_when_the_route_adds_a_secret(tmp_path: Path) -> None:
     auth = 'scheme: hmac_signature, key: {env: ACME}, message: "{{url}}{{nonce}}", headers: {S: "{{signature}}", N: "{{nonce}}"}'
     text = config().replace('scheme: static, headers: {Authorization: "Bearer ${ACME}"}', auth)

@@ -81,7 +81,8 @@ ROOMS: dict[str, set[str]] = {
     "proxy.config": {*_CORE, "proxy.listening", "proxy.schemes", "proxy.tokens", "proxy.presets"},
     "proxy.admin": {"proxy", "proxy.hosts", "proxy.listening", "proxy.metrics", "proxy.secret"},
     # Where the rooms meet: these know several, and only the app and the commands know these.
-    "proxy.ledger": {*FOUNDATION, "proxy.gateway"},
+    "proxy.tracing": {*_CORE, "proxy.background", "proxy.config.tracing", "proxy.gateway", "proxy.tokens"},
+    "proxy.ledger": {*FOUNDATION, "proxy.gateway", "proxy.tracing.tracing"},
     "proxy.trust": {"proxy.config", "proxy.stamps", "proxy.upstream"},
     "proxy.assembly": {*_APP, "proxy.trust"},
     "proxy.serving": {*FOUNDATION, "proxy.admin", "proxy.config", "proxy.gateway", "proxy.wire.selfcheck"},
@@ -101,6 +102,7 @@ ROOMS: dict[str, set[str]] = {
         "proxy.reloading",
         "proxy.serving",
         "proxy.snapshot",
+        "proxy.tracing",
     },
     "proxy.demo": {*_APP, "proxy.app", "proxy.sandbox"},
     "proxy.operating": {"proxy.admin.status", "proxy.asking", "proxy.whereabouts"},
@@ -116,6 +118,7 @@ ROOMS: dict[str, set[str]] = {
         "proxy.scaffold",
         "proxy.trial",
         "proxy.terminal",
+        "proxy.tracing",
     },
     "proxy.cli": {"proxy", "proxy.commands"},
     "proxy.__main__": {"proxy.cli"},
@@ -162,6 +165,7 @@ RESERVED = {
     "click": ("proxy.cli", "proxy.commands", "proxy.terminal"),
     "cachetools": ("proxy.tokens",),
     "redis": ("proxy.tokens.stores",),
+    "opentelemetry": ("proxy.tracing",),
     "eth_account": ("proxy.schemes.siwe", "proxy.sandbox"),
 }
 READS_THE_ENVIRONMENT = ("proxy.config", "proxy.commands", "proxy.terminal")

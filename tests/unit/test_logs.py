@@ -57,7 +57,7 @@ def a_request(**changes: object) -> RequestRecord:
 
 
 def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringIO) -> None:
-    log.log_request(a_request(request_bytes=3, response_bytes=4, credential="cached", retries=1))
+    log.log_request(a_request(request_bytes=3, response_bytes=4, credential="cached", retries=1, id="a1b2c3-7f"))
     assert lines(stream) == [
         {
             "time": "2023-11-14T22:13:20.250Z",
@@ -74,6 +74,7 @@ def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringI
             "credential": "cached",
             "retries": 1,
             "error": None,
+            "request_id": "a1b2c3-7f",
         }
     ]
 
@@ -82,6 +83,43 @@ def test_an_answer_of_our_own_tells_its_code_and_what_is_not_known_is_null(log: 
     log.log_request(a_request(route=None, provider=None, status=404, upstream=None, error="no_route"))
     (line,) = lines(stream)
     assert (line["route"], line["provider"], line["upstream_ms"], line["error"]) == (None, None, None, "no_route")
+
+
+def test_the_trace_of_a_request_is_named_if_there_is_one(log: Log, stream: io.StringIO) -> None:
+    log.log_request(a_request(trace_id="0af7651916cd43dd8448eb211c80319c"))
+    log.log_request(a_request())
+    first, second = lines(stream)
+    assert first["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert "trace_id" not in second
+
+
+@pytest.mark.parametrize(
+    ("error", "command"),
+    [
+        ("upstream_dns", "authproxy test io"),
+        ("credential_rejected", "authproxy test io"),
+        ("method_not_allowed", "authproxy explain GET /io/..."),
+        ("no_route", "authproxy routes"),
+        ("bad_header", None),
+        (None, None),
+    ],
+)
+def test_a_request_that_failed_names_the_command_that_says_more(
+    error: str | None, command: str | None, log: Log, stream: io.StringIO
+) -> None:
+    log.log_request(a_request(error=error))
+    assert lines(stream)[0].get("next") == command
+    text = io.StringIO()
+    configure(text, json=False).log_request(a_request(error=error))
+    assert (f"(next: {command})" in text.getvalue()) == (command is not None)
+
+
+def test_in_text_a_request_that_failed_has_its_id(stream: io.StringIO) -> None:
+    log = configure(stream, json=False)
+    log.log_request(a_request(id="a1b2c3-7f"))
+    assert "a1b2c3-7f" not in stream.getvalue()
+    log.log_request(a_request(id="a1b2c3-7f", status=404, error="no_route"))
+    assert stream.getvalue().endswith("no_route a1b2c3-7f (next: authproxy routes)\n")
 
 
 def test_a_named_client_is_named(log: Log, stream: io.StringIO) -> None:

@@ -405,6 +405,31 @@ async def test_each_failed_attempt_is_one_log_line(caplog: pytest.LogCaptureFixt
     told = "no new token: 401 from its login endpoint; check its secrets and its login in the configuration"
     assert caplog.messages == [f"provider acme: {told}; next attempt in 60.0 s; `authproxy test acme` says more"]
     assert (caplog.records[0].outcome, caplog.records[0].status) == ("refused", 401)  # type: ignore[attr-defined]
+    assert caplog.records[0].provider == "acme"  # type: ignore[attr-defined]
+
+
+async def test_that_a_token_is_there_again_is_told_once_and_a_first_one_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "authproxy.tokens")
+    b = bench(failures=[LoginUnavailable("timeout")], lifetime=10, jitter=0.0)
+    with pytest.raises(CredentialUnavailable):
+        await b.value()
+    await b.value()
+    b.clock.advance(10)
+    await b.value()
+    assert caplog.messages[1:] == ["provider acme: there is a token again"]
+
+
+async def test_a_cool_down_is_told_once_when_it_begins(caplog: pytest.LogCaptureFixture) -> None:
+    b = bench(lifetime=3600)
+    b.credential.rejected((await b.credential.token()).generation)
+    second = await b.credential.token()
+    for _ in range(100):
+        b.credential.rejected(second.generation)
+    (told,) = caplog.messages
+    assert told.startswith("provider acme: it refuses tokens that were just obtained")
+    assert "no login follows one for 30 s" in told
 
 
 # --- Rejections ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""OpenTelemetry traces: an extra, loaded only where the environment asks for it."""
