@@ -46,8 +46,7 @@ class RequestRecord(NamedTuple):
 
 def timestamp(wall: float) -> str:
     """RFC 3339 in UTC, to the millisecond."""
-    whole = int(wall)
-    return f"{_second(whole)}.{int((wall - whole) * 1000):03d}Z"
+    return _stamp(int(wall * 1000))
 
 
 def request_json(stamp: str, record: RequestRecord) -> str:
@@ -144,6 +143,13 @@ def plain(text: str) -> str:
 
 def _escaped(value: object) -> str:
     return dumps(value, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4)
+def _stamp(milliseconds: int) -> str:
+    """Where there is much to do, many lines have the same."""
+    whole, rest = divmod(milliseconds, 1000)
+    return f"{_second(whole)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=4)
