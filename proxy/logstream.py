@@ -33,8 +33,8 @@ class LogStream(Protocol):
         """Take one line, with its end. Never waits, and never raises."""
         ...
 
-    def flush(self) -> None:
-        """Wait, for a second at the most, until all lines are written."""
+    def flush(self) -> bool:
+        """Wait, for a second at the most, until all lines are written; whether they are."""
         ...
 
     def close(self) -> None: ...
@@ -62,7 +62,9 @@ class _InMemory:
         except (OSError, ValueError):
             self.dropped += 1
 
-    def flush(self) -> None: ...
+    def flush(self) -> bool:
+        return True
+
     def close(self) -> None: ...
 
 
@@ -90,14 +92,14 @@ class _Queued:
         if self._is_asleep:
             self._woken.set()
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         if self._is_closed:
-            return
+            return not self._waiting
         written = Event()
         self._waiting.append(written)
         self._hurried.set()
         self._woken.set()
-        written.wait(_FLUSHING_SECONDS)
+        return written.wait(_FLUSHING_SECONDS)
 
     def close(self) -> None:
         """What waits is still written, if the process lives on."""

@@ -133,7 +133,7 @@ class Reloading:
     def _failed(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         self._metrics.reloaded(False)
-        more = f"; and {len(problems) - 1} more; `authproxy check` shows them" if len(problems) > 1 else ""
+        more = f"; and {len(problems) - 1} more, which `authproxy reload` tells" if len(problems) > 1 else ""
         log.error("configuration not reloaded, the old one stays: %s%s", str(problems[0]), more)
 
 

@@ -219,6 +219,6 @@ WRONG_CONFIGS = [
     WrongConfig("header that is none", "not a header's name", _route(f"  /w: {{provider: w, headers: {{▶'a b': {CANARY}}}}}")),
     WrongConfig("place in a route", "no places", _route(f"  /w: {{provider: w, headers: {{X-A: ▶'{{{{{CANARY}}}}}'}}}}")),
     WrongConfig("what the vendor is told of traces", "expected", _route(f"  /w: {{provider: w, traceparent: ▶{CANARY}}}")),
-    WrongConfig("traceparent of two makers", "makes this one itself", _route(f"  /w: {{provider: w, traceparent: make, headers: {{Trace_Parent: ▶{CANARY}}}}}")),
+    WrongConfig("traceparent of two makers", "makes this one itself", _route(f"  /w: {{provider: w, traceparent: make, headers: {{TraceParent: ▶{CANARY}}}}}")),
     WrongConfig("unknown route key", "did you mean `deny_query`", _route(f"  /w: {{provider: w, ▶deny_qury: [{CANARY}]}}")),
 ]  # fmt: skip

@@ -100,7 +100,7 @@ async def test_a_route_that_makes_them_sends_on_what_is_valid() -> None:
     assert passage.trace.trace_id == TRACE_ID
 
 
-@pytest.mark.parametrize("spelling", ["traceparent", "Trace_Parent", "TRACEPARENT"])
+@pytest.mark.parametrize("spelling", ["traceparent", "TraceParent", "TRACEPARENT"])
 async def test_a_route_that_makes_them_replaces_what_is_invalid_and_its_state_with_it(spelling: str) -> None:
     received, _ = await told("make", f"{spelling}: 00-{TRACE_ID}-none", "tracestate: a=1")
     [(_, value)] = [field for field in of_traces(received) if "none" not in field[1]]

@@ -290,6 +290,7 @@ async def test_whoever_waits_for_a_connection_is_counted() -> None:
             series = await scrape(proxy)
             assert value(series, "upstream_waiting", provider="acme") == 0
             assert value(series, "upstream_connections", provider="acme", state="idle") == 1
+            assert value(series, "upstream_connections", provider="acme", state="active") == 0
             assert value(series, "upstream_waits_total", provider="acme") == 1
             assert value(series, "upstream_wait_seconds_total", provider="acme") > 0
 

@@ -246,6 +246,23 @@ async def test_a_request_that_is_under_way_ends_with_what_it_began_with(tmp_path
         assert 'token_expiry_timestamp_seconds{provider="other"}' in metrics
 
 
+async def test_who_waited_for_a_connection_stays_counted(tmp_path: Path) -> None:
+    """The new configuration has pools of its own; a counter that falls back looks like a restart."""
+    series = 'authproxy_upstream_waits_total{provider="acme"}'
+    async with vendor_at() as vendor:
+        document = config(vendor, {"value": FIRST})
+        document["providers"]["acme"]["max_connections"] = 1
+        async with reloadable(tmp_path, document) as proxy:
+            asked = [asyncio.create_task(proxy.client.get("/acme/held")) for _ in range(2)]
+            await proxy.until('authproxy_upstream_waiting{provider="acme"}', 1)
+            vendor.held.set()
+            await asyncio.gather(*asked)
+            assert await proxy.metric(series) == 1
+            for _ in range(2):
+                assert (await proxy.reload()).status_code == 200
+                assert await proxy.metric(series) == 1
+
+
 async def test_a_caller_who_waits_for_a_login_gets_its_token_though_the_credential_is_gone(tmp_path: Path) -> None:
     async with vendor_at() as vendor:
         document = config(vendor, {"value": FIRST})

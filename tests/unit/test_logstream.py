@@ -13,7 +13,7 @@ from typing import TextIO
 import pytest
 
 from proxy.logs import Log, RequestRecord
-from proxy.logstream import MOST_LINES
+from proxy.logstream import MOST_LINES, log_stream
 
 RECORD = RequestRecord("/io", "io", "GET", 200, 0.01234, upstream=0.0111)
 
@@ -31,8 +31,8 @@ def a_log(stream: TextIO) -> Log:
     return Log(stream, json=True, wall=lambda: 1_700_000_000.0)
 
 
-def everything(reader: int, log: Log, stream: TextIO) -> list[dict[str, object]]:
-    """All lines, read while the log is brought to its end."""
+def everything(reader: int, log: Log, stream: TextIO, more: int = 0) -> list[dict[str, object]]:
+    """All lines, read while so many more are logged one by one, and the log is brought to its end."""
     pieces: list[bytes] = []
 
     def read() -> None:
@@ -41,6 +41,9 @@ def everything(reader: int, log: Log, stream: TextIO) -> list[dict[str, object]]
     thread = Thread(target=read)
     thread.start()
     log.flush()
+    for _ in range(more):
+        log.log_request(RECORD)
+        log.flush()
     log.close()
     stream.close()
     thread.join(10)
@@ -54,6 +57,14 @@ def test_lines_come_in_order(pipe: tuple[int, TextIO]) -> None:
         log.log_request(RECORD._replace(status=number))
     assert [line["status"] for line in everything(reader, log, stream)] == list(range(100))
     assert log.dropped == 0
+
+
+def test_a_flush_does_not_wait_longer_than_it_takes(pipe: tuple[int, TextIO]) -> None:
+    _, writer = pipe
+    stream = log_stream(writer, str)
+    stream.write("one\n")
+    assert stream.flush()
+    stream.close()
 
 
 def test_a_flush_has_written_all_that_was_logged_before(pipe: tuple[int, TextIO]) -> None:
@@ -85,7 +96,7 @@ def test_the_log_tells_how_many_lines_it_lacks(pipe: tuple[int, TextIO]) -> None
     for _ in range(3 * MOST_LINES):
         log.log_request(RECORD)
     dropped = log.dropped
-    lines = everything(reader, log, stream)
+    lines = everything(reader, log, stream, more=5)
     told = [line for line in lines if line["event"] != "request"]
     assert sum(int(str(line["lines"])) for line in told) == dropped
     assert told[0]["level"] == "warning"
