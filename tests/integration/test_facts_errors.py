@@ -127,7 +127,7 @@ async def test_a_line_of_the_log_says_what_became_of_a_request_and_nothing_of_wh
         "error": None,
     }
     assert expected.items() <= fetched.items()
-    assert fetched.keys() == {*expected, "time", "level", "event", "duration_ms", "upstream_ms"}
+    assert fetched.keys() == {*expected, "time", "level", "event", "duration_ms", "upstream_ms", "request_id"}
     assert 0 < fetched["upstream_ms"] <= fetched["duration_ms"] < 10_000
     assert {"method": "GET", "status": 200, "credential": "cached", "request_bytes": 0}.items() <= cached.items()
     assert {
