@@ -6,12 +6,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from tests.mutants.mutations import Mutant, mutants_of
 from tests.mutants.scope import Scope
 from tests.mutants.tree import BrokenTree
+
+# The worker's answer to a mutant that differs in what runs at import.
+_AT_IMPORT = 90
 
 
 @dataclass(frozen=True)
@@ -28,21 +32,26 @@ class TestsFailUnbroken(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """What the tests do to the module as it is: how long each takes, and which of its lines each runs."""
+    """The module as it is: how long each test takes, and which lines it runs; None where that is not looked at."""
 
+    scope: Scope
     took: dict[str, float]
     lines: dict[str, list[int]]
 
-    def waves(self, scope: Scope, mutant: Mutant) -> Iterator[list[str]]:
-        """Tests to run one wave after the other until one notices, each from the quickest to the slowest.
-
-        First those that run the mutant's own lines, file by file, then those that touch the module anywhere: what runs
-        once, at import or into a memory, is seen in one test and missed in the others. Last the far ones.
-        """
+    def reaching(self, mutant: Mutant) -> set[str]:
+        """The tests that run the mutant's own lines."""
         own = range(mutant.first, mutant.last + 1)
-        reaching = {name for name, lines in self.lines.items() if any(line in own for line in lines)}
+        return {name for name, lines in self.lines.items() if any(line in own for line in lines)}
+
+    def waves(self, mutant: Mutant) -> Iterator[list[str]]:
+        """Tests to run one wave after the other until one notices, file by file and each from the quickest on.
+
+        First those that run the mutant's own lines, then those that touch the module anywhere: what runs once, at
+        import or into a memory, is seen in one test and missed in the others. Last the far ones.
+        """
+        reaching = self.reaching(mutant)
         touching = {name for name, lines in self.lines.items() if lines} or self.took.keys()
-        near = [{name for name in self.took if _file_of(name) == file} for file in scope.near]
+        near = [{name for name in self.took if name.partition("::")[0] == file} for file in self.scope.near]
         seen: set[str] = set()
         for wave in (*(tests & reaching for tests in near), *(tests & touching for tests in near), self.took.keys()):
             if fresh := sorted(wave - seen, key=self.took.__getitem__):
@@ -50,55 +59,93 @@ class Known:
             seen |= wave
 
 
-def _file_of(test: str) -> str:
-    return test.partition("::")[0]
-
-
 def hunt(
     scope: Scope, trees: Sequence[BrokenTree], wanted: Callable[[Mutant], bool], tell: Callable[[Verdict], None]
 ) -> list[Verdict]:
     """Break the module in every wanted way, one mutant in each tree at a time."""
     known = _known(scope, trees)
-    mutants = [mutant for mutant in mutants_of((trees[0].root / scope.module).read_text()) if wanted(mutant)]
+    original = (trees[0].root / scope.module).read_text()
+    mutants = [mutant for mutant in mutants_of(original) if wanted(mutant)]
+    verdicts: dict[str, Verdict] = {}
+
+    def keep(mutant: Mutant, verdict: Verdict | None) -> None:
+        if verdict is not None:
+            verdicts[mutant.name] = verdict
+            tell(verdict)
+
+    with ExitStack() as stack:
+        for tree in trees:
+            stack.enter_context(tree.serving(_files(scope)))
+        _share(mutants, trees, lambda mutant, tree: keep(mutant, _swapped(known, mutant, tree, original)))
+    left = [mutant for mutant in mutants if mutant.name not in verdicts]
+    _share(left, trees, lambda mutant, tree: keep(mutant, _run(known, mutant, tree)))
+    return [verdicts[mutant.name] for mutant in mutants]
+
+
+def _share(mutants: Sequence[Mutant], trees: Sequence[BrokenTree], do: Callable[[Mutant, BrokenTree], None]) -> None:
     free, lock = list(trees), threading.Lock()
 
-    def judge(mutant: Mutant) -> Verdict:
+    def in_a_tree(mutant: Mutant) -> None:
         with lock:
             tree = free.pop()
         try:
-            verdict = _judged(scope, mutant, known, tree)
+            do(mutant, tree)
         finally:
             with lock:
                 free.append(tree)
-        tell(verdict)
-        return verdict
 
     with ThreadPoolExecutor(len(trees)) as pool:
-        return list(pool.map(judge, mutants))
+        list(pool.map(in_a_tree, mutants))
+
+
+def _files(scope: Scope) -> list[str]:
+    return list(dict.fromkeys([*scope.near, *scope.far]))
 
 
 def _known(scope: Scope, trees: Sequence[BrokenTree]) -> Known:
     """One run of everything in each tree; in the first it is written down which test reaches which line."""
-    files = [*scope.near, *scope.far]
 
     def run(tree: BrokenTree) -> dict[str, Any]:
         traced = str(tree.root / scope.module) if tree is trees[0] else None
-        return tree.run(files=files, write_bytecode=True, traced=traced)
+        return tree.do("run", files=_files(scope), write_bytecode=True, traced=traced)
 
     with ThreadPoolExecutor(len(trees)) as pool:
         answers = list(pool.map(run, trees))
     for answer in answers:
         if answer["code"] != 0:
             raise TestsFailUnbroken(answer["output"])
-    return Known(answers[0]["took"], answers[0]["lines"])
+    return Known(scope, answers[0]["took"], answers[0]["lines"])
 
 
-def _judged(scope: Scope, mutant: Mutant, known: Known, tree: BrokenTree) -> Verdict:
-    for tests in known.waves(scope, mutant):
-        files = list(dict.fromkeys(map(_file_of, tests)))
-        answer = tree.run_broken(scope.module, mutant.source, files=files, tests=tests, durations=known.took)
-        if answer["code"] == -signal.SIGALRM:
-            return Verdict(mutant, "timeout")
-        if answer["code"] != 0:
-            return Verdict(mutant, answer.get("failed") or f"exit {answer['code']}")
+def _swapped(known: Known, mutant: Mutant, tree: BrokenTree, original: str) -> Verdict | None:
+    """By tests that are collected already; None if these cannot tell, because the mutant's code runs at import."""
+    if not known.reaching(mutant):
+        return None
+    path = str(tree.root / known.scope.module)
+    with tree.broken(known.scope.module, mutant.source):
+        for tests in known.waves(mutant):
+            answer = tree.do(
+                "swap", path=path, original=original, mutated=mutant.source, tests=tests, durations=known.took
+            )
+            if answer["code"] == _AT_IMPORT:
+                return None
+            if answer["code"] != 0:
+                return Verdict(mutant, _noticed_by(answer))
     return Verdict(mutant, None)
+
+
+def _run(known: Known, mutant: Mutant, tree: BrokenTree) -> Verdict:
+    """By tests that import the mutant."""
+    with tree.broken(known.scope.module, mutant.source):
+        for tests in known.waves(mutant):
+            files = list(dict.fromkeys(name.partition("::")[0] for name in tests))
+            answer = tree.do("run", files=files, tests=tests, durations=known.took)
+            if answer["code"] != 0:
+                return Verdict(mutant, _noticed_by(answer))
+    return Verdict(mutant, None)
+
+
+def _noticed_by(answer: dict[str, Any]) -> str:
+    if answer["code"] == -signal.SIGALRM:
+        return "timeout"
+    return str(answer.get("failed") or f"exit {answer['code']}")

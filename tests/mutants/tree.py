@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -46,15 +47,25 @@ class BrokenTree(AbstractContextManager["BrokenTree"]):
         self._worker.stdout.close()
         self._folder.cleanup()
 
-    def run(self, **job: Any) -> dict[str, Any]:
-        """Run tests as the tree stands now."""
+    def do(self, kind: str, **job: Any) -> dict[str, Any]:
+        """Have the worker do one job as the tree stands now."""
         assert self._worker.stdin is not None and self._worker.stdout is not None
-        print(json.dumps(job), file=self._worker.stdin, flush=True)
+        print(json.dumps({"kind": kind, **job}), file=self._worker.stdin, flush=True)
         answer: dict[str, Any] = json.loads(self._worker.stdout.readline())
         return answer
 
-    def run_broken(self, module: str, source: str, **job: Any) -> dict[str, Any]:
-        """Run tests with another source in the place of a module's, which is put back afterwards."""
+    @contextmanager
+    def serving(self, files: Sequence[str]) -> Iterator[None]:
+        """Inside, jobs `swap` are done on the collected tests of these files."""
+        self.do("serve", files=files)
+        try:
+            yield
+        finally:
+            self.do("end")
+
+    @contextmanager
+    def broken(self, module: str, source: str) -> Iterator[None]:
+        """Inside, a module has another source: for whatever is imported, and for processes that tests start."""
         path = self.root / module
         original = path.read_text()
         compiled = path.parent / "__pycache__"
@@ -62,6 +73,6 @@ class BrokenTree(AbstractContextManager["BrokenTree"]):
             old.unlink()
         path.write_text(source)
         try:
-            return self.run(**job)
+            yield
         finally:
             path.write_text(original)

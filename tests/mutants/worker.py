@@ -1,7 +1,10 @@
-"""Runs chosen tests in forks of one process that has imported, beforehand, what is slow to import and never changed.
+"""Runs chosen tests in forks of a process that has imported, beforehand, what is slow to import.
 
 Started as a process of its own in a copy of the tree. Reads one job a line, as JSON, and answers each with a line.
-A fork inherits nothing that ran: no test, no event loop, no thread, none of this project's modules.
+
+A job `run` is a whole run of pytest in a fork that inherits nothing that ran: no test, no event loop, no thread, none
+of this project's modules. A job `serve` collects tests in a fork that goes on to read jobs `swap`: for each of these
+it forks again, puts a mutant's code into the functions that it has imported, and runs some of the tests.
 """
 
 from __future__ import annotations
@@ -11,116 +14,130 @@ import json
 import os
 import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
+
+from tests.mutants.chosen import Chosen, Clocked, Traced, in_order
+from tests.mutants.swap import swap
 
 _SLOW_TO_IMPORT = (
     "aiohttp.web", "cryptography.hazmat.primitives.asymmetric.ec", "cryptography.x509", "httpx", "hypothesis.stateful",
     "jsonschema", "jwt", "prometheus_client", "pydantic", "pytest_asyncio.plugin", "redis.asyncio", "trustme",
     "uvloop", "websockets.asyncio.client", "yaml", "eth_account",
 )  # fmt: skip
-# A test that a mutant makes wait for ever has this much longer than it takes otherwise.
-_PATIENCE = 8.0
-_TIMES = 5.0
+# Plugins were imported early, as they may be: none of their assertions are looked at.
+_OPTIONS = ("-q", "-p", "no:cacheprovider", "--tb=short", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+# An exit code for a mutant whose code runs at import: it takes a job `run`.
+AT_IMPORT = 90
 
 
-class Chosen:
-    """A pytest plugin: these tests only, in this order, each within its time; notes how long each took."""
+@dataclass(eq=False)
+class Worker:
+    """`folder` is for what a fork tells, `answers` where they are written to."""
 
-    def __init__(self, tests: list[str] | None, durations: dict[str, float], traced: str | None) -> None:
-        self._order = None if tests is None else {name: place for place, name in enumerate(tests)}
-        self._durations = durations
-        self._traced = traced
-        self.took: dict[str, float] = {}
-        self.lines: dict[str, list[int]] = {}
-        self.failed: str | None = None
+    folder: Path
+    answers: int
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self._order is not None:
-            order = self._order
-            items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])
+    def work(self) -> None:
+        """Do one job after the other, until there are no more or `end` is said."""
+        for line in iter(sys.stdin.buffer.readline, b""):
+            job = json.loads(line)
+            if job["kind"] == "end":
+                break
+            if job["kind"] == "serve":
+                self.answer(self.forked(lambda job=job: self.serve(job), silent=False))
+            else:
+                self.answer(self.forked(lambda job=job: self.run(job)))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        if item.nodeid in self._durations:
-            # Nobody handles the signal: it ends the fork.
-            signal.setitimer(signal.ITIMER_REAL, _PATIENCE + _TIMES * self._durations[item.nodeid])
-        began, touched = time.monotonic(), set[int]()
-        if self._traced is not None:
-            trace = _tracer(self._traced, touched)
-            sys.settrace(trace)
-            threading.settrace(trace)
-        try:
-            return (yield)
-        finally:
-            sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            self.took[item.nodeid] = time.monotonic() - began
-            self.lines[item.nodeid] = sorted(touched)
+    def answer(self, told: dict[str, Any]) -> None:
+        os.write(self.answers, json.dumps(told).encode() + b"\n")
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and self.failed is None:
-            self.failed = report.nodeid
+    def forked(self, do: Callable[[], int], *, silent: bool = True) -> dict[str, Any]:
+        """What became of it in a fork of its own: its exit code, what it told, the end of what it printed."""
+        told, output = self.folder / f"told.{silent}", self.folder / f"output.{silent}"
+        told.unlink(missing_ok=True)
+        child = os.fork()
+        if child == 0:
+            _be_alone(output, silent=silent, do=do)
+        _, status = os.waitpid(child, 0)
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # What its tests had started.
+        known = json.loads(told.read_text()) if told.exists() else {}
+        return {
+            "code": os.waitstatus_to_exitcode(status),
+            "output": output.read_text(errors="replace")[-4000:],
+            **known,
+        }
 
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed and self.failed is None:
-            self.failed = report.nodeid or "collection"
+    def tell(self, **what: object) -> None:
+        (self.folder / "told.True").write_text(json.dumps(what))
+
+    def run(self, job: dict[str, Any]) -> int:
+        """pytest from the beginning."""
+        sys.dont_write_bytecode = "write_bytecode" not in job
+        clocked, plugins = Clocked(job.get("durations", {})), []
+        if "tests" in job:
+            plugins.append(Chosen(job["tests"]))
+        if traced := Traced(job["traced"]) if job.get("traced") else None:
+            plugins.append(traced)
+        stop = [] if traced else ["-x"]
+        code = pytest.main([*_OPTIONS, *stop, *job["files"]], plugins=[clocked, *plugins])
+        self.tell(took=clocked.took, lines=traced.lines if traced else {}, failed=clocked.failed)
+        return int(code)
+
+    def serve(self, job: dict[str, Any]) -> int:
+        """pytest as far as to the collected tests, and then the jobs instead of them."""
+        return int(pytest.main([*_OPTIONS, "-s", *job["files"]], plugins=[self]))
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.answer({"collected": session.testscollected})
+        for line in iter(sys.stdin.buffer.readline, b""):
+            job = json.loads(line)
+            if job["kind"] == "end":
+                break
+            self.answer(self.forked(lambda job=job: self.swapped(session, job)))
+        return True
+
+    def swapped(self, session: pytest.Session, job: dict[str, Any]) -> int:
+        """Some of the collected tests upon a mutant, until one fails."""
+        if not swap(job["path"], job["original"], job["mutated"]):
+            return AT_IMPORT
+        sys.dont_write_bytecode = True
+        clocked = Clocked(job["durations"])
+        session.config.pluginmanager.register(clocked)
+        items = in_order(session.items, job["tests"])
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if clocked.failed:
+                self.tell(failed=clocked.failed)
+                return 1
+        return 0
 
 
-def _tracer(path: str, touched: set[int]) -> Any:
-    def line(frame: Any, event: str, argument: object) -> Any:
-        if event == "line":
-            touched.add(frame.f_lineno)
-        return line
-
-    def call(frame: Any, event: str, argument: object) -> Any:
-        return line if frame.f_code.co_filename == path else None
-
-    return call
-
-
-def _in_fork(job: dict[str, Any], answer: Path, output: Path) -> int:
-    """Never returns: the fork ends here, with pytest's exit code."""
-    os.setsid()
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    sys.dont_write_bytecode = "write_bytecode" not in job
-    chosen = Chosen(job.get("tests"), job.get("durations", {}), job.get("traced"))
-    stop = [] if job.get("traced") else ["-x"]
-    # Plugins were imported early, as they may be: none of their assertions are looked at.
-    early = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    options = ["-q", "-p", "no:cacheprovider", "--tb=short", *early, *stop]
-    code = pytest.main([*options, *job["files"]], plugins=[chosen])
-    answer.write_text(json.dumps({"took": chosen.took, "lines": chosen.lines, "failed": chosen.failed}))
-    os._exit(int(code))
-
-
-def _run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    answer, output = folder / "answer.json", folder / "output.txt"
-    answer.unlink(missing_ok=True)
-    child = os.fork()
-    if child == 0:
-        _in_fork(job, answer, output)
-    _, status = os.waitpid(child, 0)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # What its tests had started.
-    code = os.waitstatus_to_exitcode(status)
-    told = json.loads(answer.read_text()) if answer.exists() else {}
-    return {"code": code, "output": output.read_text(errors="replace")[-4000:], **told}
+def _be_alone(output: Path, *, silent: bool, do: Callable[[], int]) -> NoReturn:
+    """A process group of its own, nothing to read, and what it prints in a file; then `do`, and nothing behind it."""
+    code = 70
+    try:
+        os.setsid()
+        if silent:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        printed = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        code = do()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    answers = os.dup(1)
     for name in _SLOW_TO_IMPORT:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -134,8 +151,7 @@ def main() -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     hypothesis.settings.load_profile("mutants")
-    for line in sys.stdin:
-        print(json.dumps(_run(json.loads(line), folder)), flush=True)
+    Worker(Path(sys.argv[1]), answers).work()
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ def test_the_schema_knows_each_source(value: object) -> None:
 def test_the_schema_knows_nothing_else_for_a_secret(value: object) -> None:
     """An editor that shows mistakes as they are typed says so before a secret is saved."""
     assert not SCHEMA.is_valid(value)
-    assert SECRET_JSON_SCHEMA["title"] and SECRET_JSON_SCHEMA["description"].endswith(".")
+    assert SECRET_JSON_SCHEMA["title"] == "secret" and SECRET_JSON_SCHEMA["description"].endswith(".")
 
 
 @pytest.mark.parametrize("form", ["plain", "reversed", "hex", "base64", "window"])
