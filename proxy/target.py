@@ -66,7 +66,7 @@ def _is_one_of(name: str, names: Collection[str]) -> bool:
     for _ in range(_DECODING_ROUNDS):
         name = unquote_plus(name)
         plain = canonical(name)
-        if plain in names or _END_OF_NAME.split(plain, 1)[0].strip(_AROUND_NAMES) in names:
+        if plain in names or _END_OF_NAME.split(plain)[0].strip(_AROUND_NAMES) in names:
             return True
         if "%" not in name:
             return False

@@ -15,8 +15,8 @@ from proxy.errors import BadTarget
 # Visible ASCII without `#` (a fragment is never sent, RFC 9112 §3.2) and `\` (some servers read it as a slash).
 _ALLOWED = re.compile(r"/[!\"$-\[\]-~]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# A dot, a slash or a backslash that was encoded twice.
-_ENCODED_TWICE = re.compile(r"%25(?:2e|2f|5c)", re.IGNORECASE)
+# A dot that was encoded twice, wherever it stands. Slashes and backslashes show in the rounds below.
+_DOT_ENCODED_TWICE = re.compile("%252e", re.IGNORECASE)
 # NUL, LF, CR and backslash; and UTF-8 of more octets than are needed, or cut short before a dot: some old servers
 # decode it all the same. Each octet is one character here.
 _NEVER_IN_PATH = re.compile(
@@ -62,7 +62,7 @@ def _check_path(path: str, *, encoded_slashes: bool) -> None:
     """Raise BadTarget for what only shows when the path is decoded, however often that is done."""
     slashes = path.count("/")
     for _ in range(_DECODING_ROUNDS + 1):
-        if not _DOTS.isdisjoint(_SEPARATORS.split(_folded(path))) or _ENCODED_TWICE.search(path):
+        if not _DOTS.isdisjoint(_SEPARATORS.split(_folded(path))) or _DOT_ENCODED_TWICE.search(path):
             raise BadTarget
         decoded = unquote(path, "latin-1")
         if decoded == path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 
 from tests.mutants.hunt import Verdict, hunt
@@ -19,12 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--module", action="append", help="only this one, as a path; may be given several times")
     parser.add_argument("--name", default="", help="only the mutants in whose names this text is")
+    parser.add_argument("--every", type=int, default=1, help="only each so manieth mutant: a quick look, not a result")
     parser.add_argument("--processes", type=int, default=2, help="how many mutants at a time")
     parser.add_argument("--verbose", action="store_true", help="name the test that noticed, too")
     chosen = parser.parse_args()
 
-    def wanted(mutant: Mutant) -> bool:
-        return chosen.name in mutant.name
+    def wanted(mutants: Iterable[Mutant]) -> list[Mutant]:
+        return [mutant for mutant in mutants if chosen.name in mutant.name][:: chosen.every]
 
     def tell(verdict: Verdict) -> None:
         if verdict.noticed is None:
@@ -42,9 +44,9 @@ def main() -> int:
             verdicts = hunt(scope, trees, wanted, tell)
             killed = sum(verdict.noticed is not None for verdict in verdicts)
             print(f"  {killed} of {len(verdicts)} killed, {time.monotonic() - began:.0f} s", flush=True)
-            if not chosen.name:
+            if not chosen.name and chosen.every == 1:
                 unexplained += record(scope, verdicts)
-    if not chosen.name:
+    if not chosen.name and chosen.every == 1:
         write_page()
     return min(unexplained, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -60,12 +60,15 @@ class Known:
 
 
 def hunt(
-    scope: Scope, trees: Sequence[BrokenTree], wanted: Callable[[Mutant], bool], tell: Callable[[Verdict], None]
+    scope: Scope,
+    trees: Sequence[BrokenTree],
+    wanted: Callable[[Iterable[Mutant]], list[Mutant]],
+    tell: Callable[[Verdict], None],
 ) -> list[Verdict]:
     """Break the module in every wanted way, one mutant in each tree at a time."""
     known = _known(scope, trees)
     original = (trees[0].root / scope.module).read_text()
-    mutants = [mutant for mutant in mutants_of(original) if wanted(mutant)]
+    mutants = wanted(mutants_of(original))
     verdicts: dict[str, Verdict] = {}
 
     def keep(mutant: Mutant, verdict: Verdict | None) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:[:=!]|P<\w+>|<[=!])|[()|*+?]|\{\d+,?\d*\}|.", re.DOTALL)
+_MEMBER = re.compile(r"(\\x..|\\.|.)(?:-(\\x..|\\.|.))?", re.DOTALL)
 _OTHER_COUNT = {"*": "+", "+": "*", "?": ""}
 
 
@@ -24,8 +25,8 @@ def _candidates(pattern: str) -> Iterator[str]:
         if token in _OTHER_COUNT:
             yield pattern[:start] + _OTHER_COUNT[token] + pattern[end:]
         elif token.startswith("["):
-            for member in re.finditer(r"\\.|.-.|[^^]", token[1:-1]):
-                yield pattern[: start + 1 + member.start()] + pattern[start + 1 + member.end() :]
+            for member in _MEMBER.finditer(pattern, start + 1 + token.startswith("[^"), end - 1):
+                yield pattern[: member.start()] + pattern[member.end() :]
     for start, end in _alternatives(tokens, len(pattern)):
         yield pattern[:start].removesuffix("|") + pattern[end:] if start else pattern[end:].removeprefix("|")
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _CREDENTIAL = ("tests/unit/test_token_credential.py", "tests/unit/test_token_cache.py")
-_LIFE_MODEL = ("tests/property/test_token_life.py", "tests/unit/test_metrics.py")
-_LOGIN = (
-    "tests/unit/test_login_answer.py",
-    "tests/unit/test_scheme_token_exchange.py",
-    "tests/unit/test_scheme_oauth2.py",
-)
-_FACTS = (
-    "tests/integration/test_faults_network.py", "tests/integration/test_facts_tokens.py",
-)  # fmt: skip
+_MODEL = ("tests/property/test_token_life.py",)
+_LOGIN = "tests/unit/test_login_answer.py"
 _FILE = ("tests/unit/test_store_file.py", "tests/property/test_token_sharing.py")
 _REDIS = "tests/integration/test_store_redis.py"
 
@@ -44,21 +37,21 @@ SCOPES = (
         "secret", "proxy/secret.py",
         ("tests/unit/test_secret.py", "tests/abuse/test_swaps.py", "tests/unit/test_config_load.py"),
     ),
-    _tokens("answer_document", *_LOGIN, far=_FACTS),
-    _tokens("backoff", "tests/unit/test_token_backoff.py", *_CREDENTIAL, far=_LIFE_MODEL),
-    _tokens("cache", "tests/unit/test_token_cache.py", *_CREDENTIAL, *_FILE, far=("tests/integration/test_reload.py",)),
-    _tokens("credential", *_CREDENTIAL, *_FILE, far=_LIFE_MODEL),
-    _tokens("credential_key", *_LOGIN, far=_FACTS),
-    _tokens("failure", *_CREDENTIAL, *_LOGIN, far=_FACTS),
-    _tokens("grant", *_LOGIN, far=_FACTS),
-    _tokens("holders", *_CREDENTIAL, far=("tests/integration/test_facts_one45.py",)),
-    _tokens("life", "tests/unit/test_token_life.py", *_CREDENTIAL, far=_LIFE_MODEL),
-    _tokens("lifetime", *_LOGIN, far=_FACTS),
-    _tokens("login", *_LOGIN, far=_FACTS),
-    _tokens("login_request", *reversed(_LOGIN[:2]), _LOGIN[2], far=_FACTS),
-    _tokens("renewal", *_CREDENTIAL, *_FILE, far=_LIFE_MODEL),
-    _tokens("sharing", *_FILE, *_CREDENTIAL, far=_LIFE_MODEL),
-    _tokens("standing", "tests/unit/test_token_standing.py", *_CREDENTIAL, far=_LIFE_MODEL),
+    _tokens("answer_document", "tests/unit/test_answer_document.py", _LOGIN),
+    _tokens("backoff", "tests/unit/test_token_backoff.py", *_CREDENTIAL),
+    _tokens("cache", "tests/unit/test_token_cache.py", *_CREDENTIAL, *_FILE),
+    _tokens("credential", *_CREDENTIAL, *_FILE, far=_MODEL),
+    _tokens("credential_key", "tests/unit/test_token_cache.py"),
+    _tokens("failure", *_CREDENTIAL, _LOGIN),
+    _tokens("grant", _LOGIN),
+    _tokens("holders", *_CREDENTIAL),
+    _tokens("life", "tests/unit/test_token_life.py", *_CREDENTIAL),
+    _tokens("lifetime", _LOGIN),
+    _tokens("login", _LOGIN),
+    _tokens("login_request", "tests/unit/test_login_request.py", "tests/unit/test_scheme_token_exchange.py"),
+    _tokens("renewal", *_CREDENTIAL, *_FILE, far=_MODEL),
+    _tokens("sharing", *_FILE, *_CREDENTIAL, far=_MODEL),
+    _tokens("standing", "tests/unit/test_token_standing.py", *_CREDENTIAL, far=_MODEL),
     _tokens("token", "tests/unit/test_secret.py", *_CREDENTIAL),
     _tokens("stores/address", "tests/unit/test_store_file.py", "tests/unit/test_config_load.py", _REDIS),
     _tokens("stores/circuit", _REDIS),
@@ -71,7 +64,7 @@ SCOPES = (
     _tokens("stores/opening", *_FILE, _REDIS),
     _tokens("stores/redis_calls", _REDIS),
     _tokens("stores/redis_scripts", _REDIS),
-    _tokens("stores/redis_store", _REDIS, far=("tests/integration/test_store_replicas.py",)),
+    _tokens("stores/redis_store", _REDIS),
     _tokens("stores/sealing", "tests/unit/test_store_sealing.py", *_FILE, _REDIS),
     _tokens("stores/store", *_FILE, _REDIS),
 )  # fmt: skip

@@ -163,6 +163,85 @@ def test_a_refresh_token_that_cannot_be_one_counts_as_none() -> None:
         assert read({"access_token": "t", "refresh_token": odd}).refresh_token is None
 
 
+@pytest.mark.parametrize("word", ["undefined", "null", "none", "nan", "true", "false"])
+def test_a_word_for_nothing_is_no_token_in_any_case(word: str) -> None:
+    for spelling in (word, word.upper(), word.title()):
+        with pytest.raises(LoginMalformed):
+            read({"access_token": spelling})
+        assert read({"access_token": "t", "refresh_token": spelling}).refresh_token is None
+    assert read({"access_token": word + "x"}).token.reveal() == word + "x"
+
+
+def test_a_token_has_up_to_16_kib_of_visible_ascii() -> None:
+    longest = "!" + "~" * 16_383
+    assert read({"access_token": longest, "refresh_token": longest}).refresh_token is not None
+    for odd in (longest + "x", " t", "t\x7f", "t\x1f"):
+        with pytest.raises(LoginMalformed):
+            read({"access_token": odd})
+
+
+def test_secrets_of_an_answer_say_where_they_come_from() -> None:
+    grant = read({"access_token": "t", "refresh_token": "r"})
+    assert (repr(grant.token), repr(grant.refresh_token)) == ("<secret login>", "<secret login>")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope", "unauthorized_client",
+        "unsupported_grant_type",
+    ],
+)  # fmt: skip
+def test_an_oauth_error_in_a_200_is_a_refusal_and_final_if_the_grant_is_dead(error: str) -> None:
+    """RFC 6749 section 5.2."""
+    with pytest.raises(LoginRefused) as failure:
+        read({"error": error})
+    assert failure.value.is_final is (error == "invalid_grant")
+    refused = judged(400, json.dumps({"error": error}).encode())
+    assert isinstance(refused, LoginRefused) and refused.is_final is (error == "invalid_grant")
+
+
+@pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable", "Invalid_Client", "", 5, {"a": 1}])
+def test_another_error_in_a_200_is_trouble_that_may_pass(error: object) -> None:
+    with pytest.raises(LoginMalformed):
+        read({"error": error})
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"invalid_grant", b"[]", b'{"error":"x"}', b'"invalid_grant"', b'{"a":"invalid_grant"}']
+)
+def test_a_refusal_without_a_word_of_the_grant_is_not_final(body: bytes) -> None:
+    refused = judged(400, body)
+    assert isinstance(refused, LoginRefused) and refused.is_final is False
+
+
+@pytest.mark.parametrize("code", ["unexpected", "internal-error", "INTERNAL_SERVER_ERROR", "service_unavailable"])
+def test_a_graphql_servers_own_fault_may_have_spent_what_was_sent(code: str) -> None:
+    with pytest.raises(LoginUnavailable) as failure:
+        read({"errors": [{"extensions": {"code": code}}]})
+    assert failure.value.is_lost and type(failure.value) is LoginUnavailable
+
+
+@pytest.mark.parametrize("success", [True, 1, 1.0, "true", "TRUE", "ok", "Success"])
+def test_words_for_success(success: object) -> None:
+    assert read({"access_token": "t", "success": success})
+
+
+@pytest.mark.parametrize("success", [False, 0, 2, "", "no", "false", "error", [], {}])
+def test_all_other_words_are_none(success: object) -> None:
+    with pytest.raises(LoginRefused):
+        read({"access_token": "t", "success": success})
+
+
+def test_where_the_token_is_has_to_be_said_and_every_path_be_one() -> None:
+    for nothing in ("", []):
+        with pytest.raises(ValueError, match="token"):
+            TokenFields(token=nothing)
+    for name in ("token", "refresh_token", "lifetime", "success"):
+        with pytest.raises(ValueError, match=f"{name}: a path"):
+            TokenFields(**{name: "a..b"})
+
+
 # --- Lifetimes ----------------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +279,17 @@ def test_a_refresh_token_that_cannot_be_one_counts_as_none() -> None:
         ([], 77),
         ({}, 77),
         (WALL - 60, 77),
+        ("9" * 20, 366 * 86_400),
+        ("9" * 21, 77),
+        ("1." + "9" * 21, 77),
+        ("5.", 77),
+        (".5", 77),
+        (999_999_999, 366 * 86_400),
+        # A moment in 2001 is over, be it in seconds or in milliseconds.
+        (1_000_000_000, 77),
+        (99_999_999_999, 366 * 86_400),
+        (100_000_000_000, 77),
+        (WALL, 77),
     ],
 )
 def test_a_stated_lifetime(stated: Any, seconds: float) -> None:
@@ -226,6 +316,12 @@ def test_figures_beyond_all_measure(figure: bytes) -> None:
         ({"exp": True}, 77),
         ({"exp": None}, 77),
         ({}, 77),
+        ({"exp": WALL + 60, "iat": WALL + 60}, 60),
+        ({"exp": WALL + 60, "iat": "soon"}, 60),
+        ({"exp": WALL, "iat": WALL}, 77),
+        ({"iat": WALL - 5}, 77),
+        ({"exp": WALL + 10**9}, 366 * 86_400),
+        ({"exp": WALL + 60, "a": "\u00ff>>>???"}, 60),
     ],
 )
 def test_a_jwt_tells_its_own_lifetime(claims: dict[str, Any], seconds: float) -> None:
@@ -261,6 +357,7 @@ def judged(status: int, body: bytes = b"{}", *fields: tuple[bytes, bytes]) -> Lo
         (400, LoginRefused), (401, LoginRefused), (403, LoginRefused), (404, LoginRefused), (422, LoginRefused),
         (408, LoginUnavailable), (425, LoginUnavailable), (429, LoginUnavailable),
         (500, LoginUnavailable), (502, LoginUnavailable), (503, LoginUnavailable), (599, LoginUnavailable),
+        (499, LoginRefused), (199, LoginUnavailable), (299, LoginMalformed), (300, LoginMalformed), (399, LoginMalformed),
         (301, LoginMalformed), (307, LoginMalformed), (200, LoginMalformed), (204, LoginMalformed),
     ],
 )  # fmt: skip
@@ -298,6 +395,14 @@ def test_a_token_in_an_error_answer_is_not_taken() -> None:
         (b"text/plain", True),
         (b"text/javascript", True),
         (b"application/octet-stream", True),
+        (b"application/x-javascript", True),
+        (b"application/javascript", True),
+        (b" text/json ;charset=utf-8", True),
+        (b"application/json-seq", False),
+        (b"xapplication/json", False),
+        (b"application/vnd acme+json", False),
+        (b"multipart/json", False),
+        (b"", True),
         (b"text/html; charset=utf-8", False),
         (b"application/xml", False),
         (b"image/png", False),
@@ -321,6 +426,12 @@ def test_an_answer_of_another_type_is_malformed(media_type: bytes, is_read: bool
         ("Tue, 14 Nov 2023 22:14:20 GMT", 60),
         ("Tue, 14 Nov 2023 22:12:20 GMT", -60),
         ("9" * 50, 1e50),
+        ("9" * 300, 1e300),
+        ("9" * 301, None),
+        ("0", 0),
+        ("Tue, 14 Nov 2023 22:14:20 -0000", 60),
+        ("Tue, 14 Nov 2023 23:14:20 +0100", 60),
+        ("Tue, 14 Nov 99999 22:14:20 GMT", None),
         ("-1", None),
         ("soon", None),
         ("", None),
@@ -394,6 +505,17 @@ def test_every_upstream_error_is_either_lost_or_never_sent() -> None:
 
     for kind in kinds(UpstreamError) - {UpstreamError}:
         assert asyncio.run(lost(kind)) is (kind.code not in unsent), kind
+
+
+def test_the_first_field_of_a_name_counts_in_any_case() -> None:
+    answer = LoginAnswer(200, ((b"X-Other", b"0"), (b"rEtry-After", b"\xe9"), (b"Retry-After", b"2")))
+    assert answer.header("RETRY-after") == "\u00e9"
+    assert answer.header("retry") is None
+
+
+def test_a_calls_repr_shows_where_it_goes_and_no_more() -> None:
+    call = LoginCall("POST", "https://a.test/t?k=CANARY", (("K", "CANARY"),), b"CANARY")
+    assert repr(call) == "LoginCall(POST https://a.test/t)"
 
 
 def test_an_answers_repr_shows_nothing_of_it() -> None:

@@ -24,13 +24,17 @@ REFUSED = [
     *(form.replace("%", f"%{'25' * times}") for times in (0, 1, 2) for form in (
         "/r/%c0%ae", "/r/%C0%AF", "/r/%c0%2e", "/r/%c0%2f", "/r/%c1%9c", "/r/%e0%80%ae", "/r/%E0%80%AF", "/r/%f0%80%80%ae",
         "/r/%f0%80%80%AF")),
+    # What is still encoded after three rounds, nobody means.
+    "/r/%25252541", "/r/%2525252520", "/r/%25252525",
+    # Full-width dots and slashes, and one character that is two dots (NFKC), encoded once and twice.
+    "/r/%ef%bc%8e%ef%bc%8e/x", "/r/.%EF%BC%8E/x", "/r/%e2%80%a5", "/r/x%ef%bc%8f..%ef%bc%8fy", "/r/%25ef%25bc%258e.", "/r/%ef%bc%9b%e2%80%a5",
     "/r/%25c0%ae", "/r/%c0%25ae", "/r/%c1%259c", "/r/%e0%2580%ae", "/r/%e0%80%25ae", "/r/%f0%2580%80%ae",
 ]  # fmt: skip
 PASSED = [
     "/", "/r", "/r/", "/r?", "/r?&&", "/r/a%20b", "/%7Eu/a", "/~u", "/p%28a%29?q=%27%28%29", "/r?a=%2F&b=%7E&a=",
     "/r?u=http://x//y/../z", "/r/%C3%A9", "/r/%c3%a9?x=%e2%82%ac", "/r/a+b%2B", "/r?x=%0d%0aX-Evil:1", "/r/..a/b..", "/r/...",
     "/r/a;v=1/b", '/r?q="{|}^`', "/r/a:b@c!$&'()*,=", '/!"$%25&', "/09AZ[]^_`az{|}~", "/r/%41%5a%61%7A%30%39", "/r?x=%5c%252e/..",
-    "/r/a%25b", "/r/%2525", "/r/%25", "/r/2f", "/r/a.b", "/r/..a", "/r/;/x", "/r/a;.b", "/r/%c3%ae", "/r/%c2%af", "/r/%e2%80%af",
+    "/r/%252541", "/r/a%25b", "/r/%2525", "/r/%25", "/r/2f", "/r/a.b", "/r/..a", "/r/;/x", "/r/a;.b", "/r/%c3%ae", "/r/%c2%af", "/r/%e2%80%af",
 ]  # fmt: skip
 
 
@@ -125,6 +129,8 @@ def test_whatever_passes_stays_below_the_base_path_however_often_it_is_decoded(t
         # To some frameworks ` a[]` and `a[0]` are `a` too, and `+` is a blank.
         ("/x?a[]=1&a[0]=2&a[b][c]=3&%20a[]=4&+a=5&a+=6&a%5B%5D=7&b[a]=8", {"a"}, "/x?b[a]=8"),
         ("/x?a[]=1&a=2&a[x=3", {"a[]"}, "/x?a=2&a[x=3"),
+        # Some gateways decode once more than the server behind them; three rounds, and no more.
+        ("/x?%252574imestamp=1&%25252574imestamp=2", {"timestamp"}, "/x?%25252574imestamp=2"),
     ],
 )
 def test_dropping_a_parameter_leaves_every_other_byte_as_it_was(target: str, names: set[str], expected: str) -> None:
