@@ -7,7 +7,9 @@ from dataclasses import dataclass
 _CREDENTIAL = ("tests/unit/test_token_credential.py", "tests/unit/test_token_cache.py")
 _MODEL = ("tests/property/test_token_life.py",)
 _LOGIN = "tests/unit/test_login_answer.py"
-_FILE = ("tests/unit/test_store_file.py", "tests/property/test_token_sharing.py")
+_FILE = "tests/unit/test_store_file.py"
+_SHARING = ("tests/property/test_token_sharing.py",)
+_PARTS = "tests/unit/test_store_parts.py"
 _REDIS = "tests/integration/test_store_redis.py"
 
 
@@ -39,8 +41,8 @@ SCOPES = (
     ),
     _tokens("answer_document", "tests/unit/test_answer_document.py", _LOGIN),
     _tokens("backoff", "tests/unit/test_token_backoff.py", *_CREDENTIAL),
-    _tokens("cache", "tests/unit/test_token_cache.py", *_CREDENTIAL, *_FILE),
-    _tokens("credential", *_CREDENTIAL, *_FILE, far=_MODEL),
+    _tokens("cache", "tests/unit/test_token_cache.py", *_CREDENTIAL, _FILE),
+    _tokens("credential", *_CREDENTIAL, _FILE, far=_MODEL),
     _tokens("credential_key", "tests/unit/test_token_cache.py"),
     _tokens("failure", *_CREDENTIAL, _LOGIN),
     _tokens("grant", _LOGIN),
@@ -49,22 +51,22 @@ SCOPES = (
     _tokens("lifetime", _LOGIN),
     _tokens("login", _LOGIN),
     _tokens("login_request", "tests/unit/test_login_request.py", "tests/unit/test_scheme_token_exchange.py"),
-    _tokens("renewal", *_CREDENTIAL, *_FILE, far=_MODEL),
-    _tokens("sharing", *_FILE, *_CREDENTIAL, far=_MODEL),
+    _tokens("renewal", *_CREDENTIAL, _FILE, far=(*_MODEL, *_SHARING)),
+    _tokens("sharing", _FILE, *_CREDENTIAL, far=_SHARING),
     _tokens("standing", "tests/unit/test_token_standing.py", *_CREDENTIAL, far=_MODEL),
     _tokens("token", "tests/unit/test_secret.py", *_CREDENTIAL),
-    _tokens("stores/address", "tests/unit/test_store_file.py", "tests/unit/test_config_load.py", _REDIS),
-    _tokens("stores/circuit", _REDIS),
-    _tokens("stores/disk", *_FILE),
-    _tokens("stores/durable", *_FILE, far=("tests/integration/test_store_file_process.py",)),
-    _tokens("stores/entry", *_FILE, _REDIS),
-    _tokens("stores/file_form", *_FILE),
-    _tokens("stores/file_store", *_FILE, far=("tests/integration/test_store_file_process.py",)),
-    _tokens("stores/health", *_FILE, _REDIS),
-    _tokens("stores/opening", *_FILE, _REDIS),
+    _tokens("stores/address", "tests/unit/test_store_address.py"),
+    _tokens("stores/circuit", _PARTS),
+    _tokens("stores/disk", _FILE),
+    _tokens("stores/durable", _FILE),
+    _tokens("stores/entry", _PARTS, _FILE),
+    _tokens("stores/file_form", _PARTS, _FILE),
+    _tokens("stores/file_store", _FILE, far=_SHARING),
+    _tokens("stores/health", _PARTS),
+    _tokens("stores/opening", "tests/unit/test_config_load.py", _REDIS),
     _tokens("stores/redis_calls", _REDIS),
     _tokens("stores/redis_scripts", _REDIS),
     _tokens("stores/redis_store", _REDIS),
-    _tokens("stores/sealing", "tests/unit/test_store_sealing.py", *_FILE, _REDIS),
-    _tokens("stores/store", *_FILE, _REDIS),
+    _tokens("stores/sealing", _PARTS),
+    _tokens("stores/store", _PARTS, _FILE),
 )  # fmt: skip
