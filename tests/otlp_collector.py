@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
@@ -39,7 +42,9 @@ class Collector:
 
     @property
     def url(self) -> str:
-        assert self._server is not None
+        """Where it listens for HTTP; "" if it does not."""
+        if self._server is None:
+            return ""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Collector:
@@ -66,6 +71,13 @@ class Collector:
         with self._changed:
             assert self._changed.wait_for(lambda: self.requests >= count, 20)
 
+    def take(self, body: bytes) -> None:
+        """One message of OTLP, as it came."""
+        with self._changed:
+            self.raw += body
+            self.spans += decoded(body)
+            self._changed.notify_all()
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         collector = self
 
@@ -80,10 +92,8 @@ class Collector:
                     collector._changed.wait_for(lambda: collector.status is not None)
                     status = collector.status
                     assert status is not None
-                    if status == 200:
-                        collector.raw += body
-                        collector.spans += decoded(body)
-                        collector._changed.notify_all()
+                if status == 200:
+                    collector.take(body)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -91,6 +101,27 @@ class Collector:
             def log_message(self, *_: object) -> None: ...
 
         return Handler
+
+
+@contextmanager
+def over_grpc(collector: Collector) -> Iterator[str]:
+    """The URL at which the collector takes OTLP over gRPC, without TLS."""
+    import grpc
+
+    def export(body: bytes, context: Any) -> bytes:
+        collector.take(body)
+        return b""
+
+    methods = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+    service = grpc.method_handlers_generic_handler("opentelemetry.proto.collector.trace.v1.TraceService", methods)
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((service,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait(5)
 
 
 def decoded(body: bytes) -> list[Received]:

@@ -144,7 +144,6 @@ class SpanTrace(Trace):
         self._end_attempt(end, None if passage.error is None else passage.error.code)
         self._server.set_attributes({"authproxy.credential": passage.credential, "authproxy.repeats": passage.repeats})
         _conclude(self._server, passage, end)
-        _serving.set(None)
 
     def _end_attempt(self, end: int, error: str | None) -> None:
         span, status, self._attempt = self._attempt, self._status, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import math
 import time
@@ -10,9 +11,13 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.app import App
+from proxy.config.load import load
+from proxy.logs import configure
 from tests.process import Running, running
 from tests.proxied import Proxied, proxied
 from tests.raw_upstream import OK, RawUpstream, Received
@@ -174,14 +179,10 @@ def test_after_a_reload_the_new_ones_are_there_too_and_none_of_the_old_counts_is
 
 
 def ask(proxy: Running, target: str) -> int:
-    import httpx
-
     return httpx.get(f"http://{proxy.address}{target}", trust_env=False).status_code
 
 
 def page(proxy: Running, target: str) -> str:
-    import httpx
-
     return httpx.get(f"http://{proxy.listening['admin']}{target}", trust_env=False).text
 
 
@@ -293,6 +294,29 @@ async def test_whoever_waits_for_a_connection_is_counted() -> None:
             assert value(series, "upstream_connections", provider="acme", state="active") == 0
             assert value(series, "upstream_waits_total", provider="acme") == 1
             assert value(series, "upstream_wait_seconds_total", provider="acme") > 0
+
+
+class Unwritable(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError
+
+
+async def test_lines_that_the_log_lost_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "authproxy.yaml"
+    listeners = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"}
+    providers = {"acme": static("http://127.0.0.1:1")}
+    path.write_text(json.dumps({"server": listeners, "providers": providers, "routes": {"/acme": "acme"}}))
+    app = App(load(path, {}), configure(Unwritable(), json=True))
+    await app.start()
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(3):
+                assert (await client.get(f"http://{app.address}/nowhere")).status_code == 404
+            text = (await client.get(f"http://{app.admin_address}/metrics")).text
+    finally:
+        await app.stop(1)
+    configure(io.StringIO(), json=True)
+    assert value(parsed(text), "log_lines_dropped_total") == 3
 
 
 async def test_a_token_for_ever_never_expires() -> None:

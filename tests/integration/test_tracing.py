@@ -22,7 +22,7 @@ from proxy.config.tracing import TracingSettings, tracing_settings
 from proxy.logs import configure
 from proxy.tracing.opening import open_tracing
 from tests.canaries import leaks
-from tests.otlp_collector import Collector, Received
+from tests.otlp_collector import Collector, Received, over_grpc
 from tests.process import running
 from tests.raw_upstream import OK, RawUpstream
 from tests.raw_upstream import Received as Asked
@@ -298,12 +298,16 @@ async def test_what_cannot_be_had_is_a_warning_and_no_reason_to_not_serve(
     assert "CANARY" not in str(line)
 
 
-async def test_over_grpc_it_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    async with open_tracing(environ) as tracing:
-        assert tracing is not None
+async def test_over_grpc_they_come_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = Collector()
+    with over_grpc(collector) as url:
+        async with vendor() as upstream:
+            more = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+            async with traced(tmp_path, document(upstream), collector, monkeypatch, **more) as client:
+                assert (await client.get("/acme/x")).status_code == 200
+                spans = await asyncio.to_thread(collector.wait_for, 3)
+    request = named(spans, "GET /acme")
+    assert {named(spans, name).parent for name in ("GET acme", "token fetch acme")} == {request.span_id}
 
 
 def test_the_command_sends_its_spans_before_it_ends(tmp_path: Path) -> None:
