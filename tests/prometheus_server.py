@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,18 +82,27 @@ def prometheus(target: str, rules: Path) -> Iterator[Prometheus]:
         try:
             with httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=30) as client:
                 server = Prometheus(client)
-                while not _has_begun(server):
-                    assert process.poll() is None, (Path(folder) / "log").read_text()
+                _wait(process, lambda: _has_scraped(server), Path(folder))
+                scraped = datetime.now(UTC)
+                _wait(process, lambda: _has_evaluated(server, scraped), Path(folder))
                 yield server
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _has_begun(server: Prometheus) -> bool:
+def _wait(process: subprocess.Popen[bytes], has_come: Callable[[], bool], folder: Path) -> None:
+    while not has_come():
+        assert process.poll() is None, (folder / "log").read_text()
+
+
+def _has_scraped(server: Prometheus) -> bool:
     try:
-        if not server.query('up{job="authproxy"} == 1'):
-            return False
-        return all(rule["health"] != "unknown" for rule in server.rules())
+        return bool(server.query('up{job="authproxy"} == 1'))
     except (httpx.TransportError, ValueError):
         return False
+
+
+def _has_evaluated(server: Prometheus, since: datetime) -> bool:
+    """Each rule, on what was scraped: until then the proxy is missing."""
+    return all(datetime.fromisoformat(rule["lastEvaluation"]) > since for rule in server.rules())
