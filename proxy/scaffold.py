@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from proxy.config.presets import Parameter, Preset
+from proxy.config.presets import Kind, Parameter, Preset
 
 Source = Literal["env", "file"]
 
@@ -33,9 +33,36 @@ class Blank:
     about: str
 
 
+def necessary_keys(preset: Preset) -> tuple[str, ...]:
+    """The keys without which there is no provider, in the file's order; of several that stand for each other, one."""
+    base_url = () if "base_url" in preset.provider else ("base_url",)
+    either = preset.require_one_of[:1]
+    return *base_url, *(name for name, key in preset.parameters.items() if key.required or name in either)
+
+
+def variable(provider: str, key: str) -> str:
+    """`io` and `client_id` are IO_CLIENT_ID; a name that begins with a digit gets a letter before it."""
+    words = re.sub(r"[^A-Z0-9]+", "_", f"{provider}_{key}".upper()).strip("_")
+    return f"P{words}" if words[0].isdecimal() else words
+
+
+def is_secret(preset: Preset, key: str) -> bool:
+    """Whether its value comes from where secrets come from."""
+    return key in preset.parameters and preset.parameters[key].kind in ("secret", "identifier")
+
+
 def blanks(wanted: Sequence[Wanted], source: Source) -> list[Blank]:
     """All that is left to fill in, in the order of the file."""
     return [blank for one in wanted for _, blank in _filled_in(one, source)]
+
+
+def first_request(wanted: Sequence[Wanted]) -> str:
+    """A path to ask for with GET, of the first preset whose example is one; `/NAME/...` if none is."""
+    for one in wanted:
+        method, _, path = one.preset.examples[0].request.partition(" ") if one.preset.examples else ("", "", "")
+        if method == "GET":
+            return f"/{one.name}{path}"
+    return f"/{wanted[0].name}/..."
 
 
 def written(wanted: Sequence[Wanted], source: Source) -> str:
@@ -66,7 +93,7 @@ def _provider(one: Wanted, source: Source) -> Iterator[str]:
     yield f"    preset: {preset.name}"
     filled_in = dict(_filled_in(one, source))
     for key, blank in filled_in.items():
-        yield f"    {key}: {_reference(blank, is_secret=_is_secret(preset, key))}{_comment(blank.about)}"
+        yield f"    {key}: {_reference(blank, is_secret=is_secret(preset, key))}{_comment(blank.about)}"
     if "base_url" not in filled_in:
         yield f"    # base_url: {preset.provider['base_url']}"
     for key, parameter in preset.parameters.items():
@@ -78,21 +105,22 @@ def _provider(one: Wanted, source: Source) -> Iterator[str]:
 
 def _filled_in(one: Wanted, source: Source) -> Iterator[tuple[str, Blank]]:
     """The keys that have no value of their own, each with where its value is to come from."""
-    if "base_url" not in one.preset.provider:
-        yield "base_url", Blank("env", _variable(one.name, "base_url"), _ABOUT_BASE_URL)
-    either = one.preset.require_one_of[:1]
-    for key, parameter in one.preset.parameters.items():
-        if (parameter.required and parameter.default is None) or key in either:
-            yield key, _blank(one.name, key, parameter, source)
+    preset = one.preset
+    given = preset.examples[0].given if preset.examples else {}
+    for key in necessary_keys(preset):
+        parameter = preset.parameters.get(key) or Parameter(kind="text", about=_ABOUT_BASE_URL)
+        example = "" if is_secret(preset, key) or key not in given else f"such as {given[key]}"
+        about = "; ".join(part for part in (parameter.about, example) if part)
+        yield key, _blank(one.name, key, parameter.kind, about, source)
 
 
-def _blank(name: str, key: str, parameter: Parameter, source: Source) -> Blank:
-    if parameter.kind == "secret" and source == "file":
-        return Blank("file", str(PurePath("secrets", f"{name}-{key.replace('_', '-')}")), parameter.about)
-    if parameter.kind not in ("secret", "identifier", "text", "name"):
+def _blank(name: str, key: str, kind: Kind, about: str, source: Source) -> Blank:
+    if kind == "secret" and source == "file":
+        return Blank("file", str(PurePath("secrets", f"{name}-{key.replace('_', '-')}")), about)
+    if kind not in ("secret", "identifier", "text", "name"):
         # What comes from a variable is a text; a number has to stand in the file.
-        return Blank("line", f"{name}.{key}", parameter.about)
-    return Blank("env", _variable(name, key), parameter.about)
+        return Blank("line", f"{name}.{key}", about)
+    return Blank("env", variable(name, key), about)
 
 
 def _reference(blank: Blank, *, is_secret: bool) -> str:
@@ -101,16 +129,6 @@ def _reference(blank: Blank, *, is_secret: bool) -> str:
     if blank.kind == "file":
         return f"{{file: {blank.name}}}"
     return f"{{env: {blank.name}}}" if is_secret else f'"${{{blank.name}}}"'
-
-
-def _is_secret(preset: Preset, key: str) -> bool:
-    return key in preset.parameters and preset.parameters[key].kind in ("secret", "identifier")
-
-
-def _variable(name: str, key: str) -> str:
-    """`io` and `client_id` are IO_CLIENT_ID; a name that begins with a digit gets a letter before it."""
-    words = re.sub(r"[^A-Z0-9]+", "_", f"{name}_{key}".upper()).strip("_")
-    return f"P{words}" if words[0].isdecimal() else words
 
 
 def _comment(about: str) -> str:

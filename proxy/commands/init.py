@@ -11,7 +11,7 @@ import click
 
 from proxy.config.presets import preset_named, preset_names
 from proxy.config.problems import suggestion
-from proxy.scaffold import Blank, Source, Wanted, blanks, written
+from proxy.scaffold import Blank, Source, Wanted, blanks, first_request, written
 from proxy.terminal import exits, preset_completions
 
 _DEFAULT = "authproxy.yaml"
@@ -115,4 +115,4 @@ def instructions(output: str, wanted: list[Wanted], left: list[Blank]) -> Iterat
     yield f"  authproxy check{option}"
     yield f"  authproxy test{option}"
     yield f"  authproxy run{option}"
-    yield f"  curl -i http://127.0.0.1:8080/{wanted[0].name}/..."
+    yield f"  curl -i {shlex.quote(f'http://127.0.0.1:8080{first_request(wanted)}')}"

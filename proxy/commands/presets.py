@@ -10,6 +10,7 @@ import click
 
 from proxy.config.presets import Preset, preset_named, preset_names, presets
 from proxy.config.problems import suggestion
+from proxy.scaffold import is_secret, necessary_keys, variable
 from proxy.terminal import exits, preset_completions
 
 # What YAML reads as a text without quotes, and as no flow of its own.
@@ -79,18 +80,10 @@ def snippet(preset: Preset) -> list[str]:
     """A configuration with the required keys, secrets from the environment, and the first example's texts."""
     lines = ["providers:", f"  {preset.name}:", f"    preset: {preset.name}"]
     given = preset.examples[0].given if preset.examples else {}
-    for key in required_keys(preset):
-        name = key.partition("|")[0]
-        kind = preset.parameters[name].kind if name in preset.parameters else "text"
-        is_elsewhere = kind in ("secret", "identifier")
-        value = f"{{env: {environment_name(preset, name)}}}" if is_elsewhere else _written(given.get(name, "..."))
-        lines.append(f"    {name}: {value}")
+    for key in necessary_keys(preset):
+        at_hand = _written(given.get(key, "..."))
+        lines.append(f"    {key}: " + (f"{{env: {variable(preset.name, key)}}}" if is_secret(preset, key) else at_hand))
     return [*lines, "routes:", f"  /{preset.name}: {preset.name}"]
-
-
-def environment_name(preset: Preset, parameter: str) -> str:
-    """The variable that a secret is likely to be in, such as ACME_API_KEY."""
-    return f"{preset.name}_{parameter}".replace("-", "_").upper()
 
 
 def _default(value: Any) -> str:

@@ -136,6 +136,19 @@ def test_what_cannot_be_written_is_a_usage_error(names: list[str], words: str, t
     assert words in done.stderr
 
 
+def test_what_is_no_secret_has_an_example_and_the_last_line_is_a_request_of_the_presets_own(tmp_path: Path) -> None:
+    done = invoked("init", "--preset", "defactor", "--preset", "gh=github-app", cwd=tmp_path)
+    assert re.search(
+        r"^  export DEFACTOR_BASE_URL= .*; such as https://engage\.example\.com$", done.stdout, re.MULTILINE
+    )
+    assert re.search(r"^  gh\.installation_id  # .*; such as 4711$", done.stdout, re.MULTILINE)
+    assert "such as" not in "".join(line for line in done.stdout.splitlines() if "PRIVATE_KEY" in line)
+    assert done.stdout.splitlines()[-1] == "  curl -i http://127.0.0.1:8080/gh/installation/repositories"
+    assert "; such as https://engage.example.com" in (tmp_path / "authproxy.yaml").read_text()
+    done = invoked("init", "--preset", "defactor", "-o", "b.yaml", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "  curl -i http://127.0.0.1:8080/defactor/..."
+
+
 def test_to_standard_output_goes_the_file_and_nothing_else(tmp_path: Path) -> None:
     done = invoked("init", "--preset", "iofinnet", "-o", "-", cwd=tmp_path)
     (tmp_path / "authproxy.yaml").write_text(done.stdout)
