@@ -42,6 +42,7 @@ NOT_RUN = {
     "python3": "makes a virtual environment: tests/deploy/test_image.py does, with the same words",
     "pip": "installs: tests/deploy/test_image.py does, with the same words",
     ".": "changes the reader's shell",
+    "export": "changes the reader's shell",
 }
 PROMETHEUS = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
 # Of the words of a curl line, the hosts that there are: the proxy, its admin listener, a socket file.
