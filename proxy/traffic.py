@@ -101,30 +101,46 @@ class TrafficCollector(Collector):
         return self._routes.setdefault((route, provider), RouteMetrics(methods))
 
     def collect(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "authproxy_requests", "Requests that came for a route.", labels=(*_LABELS, "method", "code")
-        )
-        durations = HistogramMetricFamily(
-            "authproxy_request_duration_seconds", "From a request's head to its answer's end.", labels=_LABELS
-        )
-        answers = SummaryMetricFamily(
-            "authproxy_time_to_answer_seconds",
-            "From a request's head to the head of the vendor's answer.",
-            labels=_LABELS,
-        )
+        """One family after the other: between two of them somebody else may have a turn."""
+        yield self._requests()
+        yield self._durations()
+        yield self._answers()
         in_flight = GaugeMetricFamily("authproxy_requests_in_flight", "Requests not yet over.", labels=_LABELS)
         received = CounterMetricFamily("authproxy_request_body_bytes", "Bytes of callers' bodies.", labels=_LABELS)
         sent = CounterMetricFamily("authproxy_response_body_bytes", "Bytes of answers' bodies.", labels=_LABELS)
         for names, figures in self._routes.items():
-            for (method, code), count in figures.requests.items():
-                requests.add_metric((*names, method, code), count)
-            counts = accumulate(figures.buckets)
-            durations.add_metric(names, list(zip(_BOUNDS, counts, strict=True)), figures.seconds)
-            answers.add_metric(names, figures.answered, figures.until_answered)
             in_flight.add_metric(names, figures.in_flight)
             received.add_metric(names, figures.request_bytes)
             sent.add_metric(names, figures.response_bytes)
-        yield from (requests, durations, answers, in_flight, received, sent)
+        yield from (in_flight, received, sent)
+
+    def _requests(self) -> Metric:
+        family = CounterMetricFamily(
+            "authproxy_requests", "Requests that came for a route.", labels=(*_LABELS, "method", "code")
+        )
+        for names, figures in self._routes.items():
+            for (method, code), count in figures.requests.items():
+                family.add_metric((*names, method, code), count)
+        return family
+
+    def _durations(self) -> Metric:
+        family = HistogramMetricFamily(
+            "authproxy_request_duration_seconds", "From a request's head to its answer's end.", labels=_LABELS
+        )
+        for names, figures in self._routes.items():
+            counts = accumulate(figures.buckets)
+            family.add_metric(names, list(zip(_BOUNDS, counts, strict=True)), figures.seconds)
+        return family
+
+    def _answers(self) -> Metric:
+        family = SummaryMetricFamily(
+            "authproxy_time_to_answer_seconds",
+            "From a request's head to the head of the vendor's answer.",
+            labels=_LABELS,
+        )
+        for names, figures in self._routes.items():
+            family.add_metric(names, figures.answered, figures.until_answered)
+        return family
 
 
 def _label_of(method: str) -> str:

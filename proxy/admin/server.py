@@ -149,7 +149,7 @@ class AdminServer:
         return answer(verdict, _PLAIN, status=status)
 
     async def _figures(self, asked: _Asked) -> StreamResponse:
-        return answer(*self._metrics.exposition(asked.accept))
+        return answer(*await self._metrics.exposed(asked.accept))
 
     async def _page(self, asked: _Asked) -> StreamResponse:
         return answer(status_page(self._status()), "text/html; charset=utf-8", policy=POLICY)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import get_args
 
 import pytest
 from prometheus_client import REGISTRY
+from prometheus_client import generate_latest as prometheus_text
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from proxy import errors
+from proxy.exposition import exposition
 from proxy.metrics import ANSWER_BROKEN, CAUSES, FETCH_OUTCOMES, Metrics
 from proxy.state_metrics import ProviderReading, State, TokenReading
 from proxy.tokens.failure import Outcome
@@ -194,6 +199,41 @@ def test_a_reload_goes_on_counting_where_it_was(metrics: Metrics) -> None:
     text = metrics.exposition()[0].decode()
     lines = [line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
     assert len(lines) == len(set(lines))
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text"])
+def test_the_pieces_are_what_it_would_be_in_one(metrics: Metrics, accept: str) -> None:
+    """Many routes, so that a family has more than one."""
+    for number in range(40):
+        metrics.route(f"/route-{number}", f"provider-{number}")
+    text, _ = metrics.exposition(accept)
+    generate = openmetrics_text if accept else prometheus_text
+    whole: bytes = generate(metrics.registry)
+    lines = [line for line in whole.splitlines() if not re.match(rb"(# (HELP|TYPE) )?authproxy\S*_created", line)]
+    moving = re.compile(rb"process_cpu|python_gc|process_resident|process_virtual")
+    assert [line for line in text.splitlines() if not moving.match(line)] == [
+        line for line in lines if not moving.match(line)
+    ]
+    pieces, _ = exposition(metrics.registry, accept)
+    assert max(piece.count(b"\n") for piece in pieces) <= 204
+
+
+async def test_others_have_their_turn_while_all_of_it_is_put_together(metrics: Metrics) -> None:
+    for number in range(40):
+        metrics.route(f"/route-{number}", f"provider-{number}")
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    text, _ = await metrics.exposed()
+    others.cancel()
+    assert turns > 40
+    assert text.count(b"\n") > 4000
 
 
 def test_openmetrics_is_given_to_those_who_ask_for_it(metrics: Metrics) -> None:
