@@ -45,13 +45,16 @@ async def test_a_pipe_that_nobody_reads_stops_neither_requests_nor_the_end(tmp_p
             transport = httpx.AsyncHTTPTransport(uds=f"{tmp_path}/proxy", retries=0)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=10) as client:
                 while not (tmp_path / "proxy").exists():
-                    assert process.poll() is None
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(0.02)
+                    assert process.returncode is None
                 for _ in range(50):
                     assert (await client.get("/acme/x")).status_code == 200
-        finally:
             process.terminate()
-            code = process.wait(15)
-        assert code == 0
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+            process.wait()
         written = b"".join(iter(lambda: os.read(reader, 65536), b""))
         os.close(reader)
         assert not leaks([SECRET], written)

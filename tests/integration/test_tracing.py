@@ -20,12 +20,14 @@ from proxy.app import App
 from proxy.config.load import load
 from proxy.config.tracing import TracingSettings, tracing_settings
 from proxy.logs import configure
+from proxy.sandbox import Wyre
 from proxy.tracing.opening import open_tracing
 from tests.canaries import leaks
 from tests.otlp_collector import Collector, Received, over_grpc
 from tests.process import running
 from tests.raw_upstream import OK, RawUpstream
 from tests.raw_upstream import Received as Asked
+from tests.vendors import ask, behind
 
 SECRET, TOKEN = "CANARY-traced-91f0", "CANARY-issued-2c7d"
 SERVER, CLIENT, INTERNAL = 2, 3, 1
@@ -246,6 +248,18 @@ async def test_a_collector_that_hangs_or_refuses_holds_up_nothing_and_is_told_on
     told = [line for line in lines if line["event"].startswith("traces are lost")]
     assert len(told) == (0 if status is None else 1)
     assert not [line for line in lines if line["logger"].startswith("opentelemetry")]
+
+
+async def test_a_signature_holds_beside_a_traceparent_that_was_made() -> None:
+    """The vendor checks what was signed; what came behind is none of it."""
+    vendor = Wyre()
+    async with behind(vendor, routes={"/wyre": {"provider": "vendor", "traceparent": "make"}}) as proxy:
+        reply = await ask(
+            proxy, "POST", "/wyre/v3/transfers?a=1", [("Content-Type", "application/json")], b'{"amount":1}'
+        )
+        assert reply.status == 200, reply.body
+        (received,) = vendor.requests
+        assert len(received.values("traceparent")) == 1
 
 
 # --- When there are spans at all ----------------------------------------------------------------------
