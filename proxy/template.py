@@ -60,11 +60,13 @@ class Template:
 
     def render(self, scope: Scope) -> str:
         """The text with every place filled in. Raises KeyError for a name that the scope lacks."""
-        return "".join([_text(part if name is None else scope[name]) for name, part in self._steps])
+        values = [part if name is None else scope[name] for name, part in self._steps]
+        return "".join([value if type(value) is str else _text(value) for value in values])
 
     def render_bytes(self, scope: Scope) -> bytes:
         """As `render`, in UTF-8, for scopes in which some values are bytes (a request's body)."""
-        return b"".join([_octets(part if name is None else scope[name]) for name, part in self._steps])
+        values = [part if name is None else scope[name] for name, part in self._steps]
+        return b"".join([value if type(value) is bytes else _text(value).encode() for value in values])
 
     def masked(self, scope: Scope) -> str:
         """As `render`, with *** for every secret: for `explain`."""
@@ -195,10 +197,6 @@ def _text(value: Value) -> str:
     if isinstance(value, Secret):
         return value.reveal()
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value()
-
-
-def _octets(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else _text(value).encode()
 
 
 def _leaves(document: Any) -> Iterator[Template]:

@@ -159,16 +159,16 @@ class HmacSignature(AuthScheme):
 
     def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
         """The query to inject. Fills the scope with what the request, the moment and the signature are."""
-        scope |= self._places.of_request(request)
         moment = self._moments.of(request, self._provider.clock.wall())
+        scope |= self._places.of_request(request)
         scope |= self._places.of_moment(moment, self.valid_for)
         for name in self._signed_alone:
             # As good as the secret that the vendor wants it for.
             scope[f"hmac.{name}"] = Secret(self._digest(self.variables[name].render_bytes({})), "signed")
-        query = rendered(self._signed_query, scope)
+        query = rendered(self._signed_query, scope) if self._signed_query else ()
         scope |= self._places.of_target(request, query)
         scope["signature"] = self._digest(self.message.render_bytes(scope))
-        return query + rendered(self._late_query, scope)
+        return query + rendered(self._late_query, scope) if self._late_query else query
 
     def _digest(self, message: bytes) -> str:
         digest = self._keyed.current().copy()

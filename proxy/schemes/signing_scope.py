@@ -48,17 +48,21 @@ class Moments:
     def of(self, request: OutboundRequest, wall: float) -> float:
         """Seconds since the epoch: `wall`, or a little later if an equal request already has that millisecond."""
         now = round(wall * 1000)
-        if now > self._latest or len(self._last) >= MOST_REMEMBERED:
-            self._last.clear()
+        taken = self._last
+        if now > self._latest or len(taken) >= MOST_REMEMBERED:
+            taken.clear()
             self._latest = now
         # Requests taken for equal that are not cost the later one a millisecond, so a look at the body will do.
         body = request.body or b""
         key = hash((request.method, request.target, len(body), body[:_GLANCE]))
-        last = self._last.get(key, 0)
-        moment = last + 1 if now <= last < now + FURTHEST_AHEAD else now
-        self._last[key] = moment
-        self._latest = max(self._latest, moment)
-        return wall if moment == now else moment / 1000
+        last = taken.get(key)
+        if last is None or not now <= last < now + FURTHEST_AHEAD:
+            taken[key] = now
+            return wall
+        taken[key] = moment = last + 1
+        if moment > self._latest:
+            self._latest = moment
+        return moment / 1000
 
 
 Make = Callable[[OutboundRequest], Value]
