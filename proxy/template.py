@@ -61,17 +61,17 @@ class Template:
     def render(self, scope: Scope) -> str:
         """The text with every place filled in. Raises KeyError for a name that the scope lacks."""
         values = [part if name is None else scope[name] for name, part in self._steps]
-        return "".join([value if type(value) is str else _text(value) for value in values])
+        return "".join([value if type(value) is str else text_of(value) for value in values])
 
     def render_bytes(self, scope: Scope) -> bytes:
         """As `render`, in UTF-8, for scopes in which some values are bytes (a request's body)."""
         values = [part if name is None else scope[name] for name, part in self._steps]
-        return b"".join([value if type(value) is bytes else _text(value).encode() for value in values])
+        return b"".join([value if type(value) is bytes else text_of(value).encode() for value in values])
 
     def masked(self, scope: Scope) -> str:
         """As `render`, with *** for every secret: for `explain`."""
         values = [part if name is None else scope[name] for name, part in self._steps]
-        return "".join([MASK if isinstance(value, Secret) else _text(value) for value in values])
+        return "".join([MASK if isinstance(value, Secret) else text_of(value) for value in values])
 
     def hides(self, scope: Scope) -> bool:
         """Whether `masked` has to hide anything; a name that the scope lacks hides nothing."""
@@ -176,6 +176,10 @@ class ComposedSecret(Secret):
     def parts(self) -> tuple[Part, ...]:
         return self._template.parts
 
+    @property
+    def may_change(self) -> bool:  # type: ignore[override]
+        return self._template.may_change
+
     def reveal(self) -> str:
         return self._template.render({})
 
@@ -191,7 +195,8 @@ def _split(text: str) -> Iterator[str | Place]:
         yield text[at:]
 
 
-def _text(value: Value) -> str:
+def text_of(value: Value) -> str:
+    """What a value puts into a text: a secret is revealed, bytes are UTF-8, a function is asked."""
     if isinstance(value, str):
         return value
     if isinstance(value, Secret):

@@ -34,7 +34,8 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
         await body.hold()
     send = send or _send
     answer, injection = await send(decision, caller, passage)
-    if not provider.judges_answers:
+    judged = provider.scheme.judged_statuses
+    if judged is not None and answer.status not in judged:
         return answer
     try:
         is_rejected = provider.scheme.rejected(await _judged(provider, answer), injection)

@@ -33,11 +33,6 @@ class Provider:
     graphql_subscriptions: bool = False
 
     @cached_property
-    def judges_answers(self) -> bool:
-        """Whether the scheme wants to be asked what an answer says of its credential."""
-        return type(self.scheme).rejected is not AuthScheme.rejected
-
-    @cached_property
     def hears_answers(self) -> bool:
         """Whether the scheme wants to know of each answer's header."""
         return type(self.scheme).heard is not AuthScheme.heard

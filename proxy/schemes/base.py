@@ -112,6 +112,8 @@ class AuthScheme(ABC):
 
     # True: the body is held, bounded by max_body, and given to authorize(). Otherwise it is given if it is small.
     needs_body: ClassVar[bool] = False
+    # Of which statuses `rejected` wants to be told; None for all of them.
+    judged_statuses: ClassVar[frozenset[int] | None] = None
     # Names that `headers` and `query` may use beside the variables.
     places: ClassVar[frozenset[str]] = frozenset()
 
@@ -169,7 +171,7 @@ class AuthScheme(ABC):
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         """Whether the answer says that the injected token died and a fresh authorize() may do better.
 
-        Called for every answer; a scheme with tokens tells its credential what it learned here.
+        Called for every answer with one of `judged_statuses`; a scheme with tokens tells its credential what it saw.
         """
         return False
 
@@ -203,11 +205,16 @@ def rendered(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> t
 def rendered_fields(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
     """As `rendered`, for header fields. Raises CredentialRejected for a value that would end the field."""
     fields = rendered(templates, scope)
+    require_clean(fields)
+    return fields
+
+
+def require_clean(fields: tuple[tuple[str, str], ...]) -> None:
+    """Raise CredentialRejected for a value with a control character in it."""
     for _, value in fields:
-        # What is printable has no control character; to see that takes a fifth of the time.
+        # What is printable has none; to see that takes a fifth of the time.
         if not value.isprintable() and _CONTROL.search(value):
             raise CredentialRejected
-    return fields
 
 
 def header_lines(fields: tuple[tuple[str, str], ...]) -> bytes:

@@ -8,7 +8,6 @@ body. Every call makes a new timestamp and nonce, so that a replay is a new requ
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -23,13 +22,13 @@ from proxy.schemes.base import (
     OutboundRequest,
     ProviderContext,
     masked,
-    rendered,
-    rendered_fields,
     unquoted_mask,
 )
-from proxy.schemes.dating import was_misdated
+from proxy.schemes.dating import REFUSALS, was_misdated
 from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
+from proxy.schemes.keyed_hash import KeyedHash
 from proxy.schemes.requirements import require_known_places
+from proxy.schemes.signer import Signer, early_and_late
 from proxy.schemes.signing_scope import (
     BODY_PLACES,
     DIGEST_PLACES,
@@ -37,7 +36,6 @@ from proxy.schemes.signing_scope import (
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
-    Moments,
     SigningScope,
 )
 from proxy.schemes.token_bearing import TOKEN_SHOWN, take
@@ -49,8 +47,6 @@ from proxy.tokens.grant import TokenFields
 from proxy.tokens.login import log_in
 from proxy.tokens.login_request import LOGIN_PLACES, LoginRequest, login_scope
 from proxy.tokens.token import Grant
-
-Query = tuple[tuple[str, str], ...]
 
 LONGEST_SHOWN = 4096
 
@@ -74,6 +70,7 @@ class HmacSignature(AuthScheme):
     """
 
     needs_body: ClassVar[bool] = True
+    judged_statuses: ClassVar[frozenset[int] | None] = REFUSALS
     places: ClassVar[frozenset[str]] = (
         REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | DIGEST_PLACES | {"signature", "token", "hmac.<variable>"}
     )
@@ -97,15 +94,21 @@ class HmacSignature(AuthScheme):
             require_known_places("token.login", self.token.login.names, LOGIN_PLACES | variables)
         elif "token" in self._used_names():
             raise ValueError("token: {{token}} is used, but no login is given that would give one")
-        self._signed_query = {name: t for name, t in self.query.items() if "signature" not in t.names}
-        self._late_query = {name: t for name, t in self.query.items() if "signature" in t.names}
         self._names = self._used_names()
-        self._places = SigningScope(self._names)
-        self._signed_alone = [name.removeprefix("hmac.") for name in self._names if name.startswith("hmac.")]
-        require_known_places("hmac", self._signed_alone, variables)
+        signed_alone = [name.removeprefix("hmac.") for name in self._names if name.startswith("hmac.")]
+        require_known_places("hmac", signed_alone, variables)
         self._is_dated = bool(self._names & (MOMENT_PLACES - {"nonce"}))
+        self._encoded = ENCODINGS[self.encoding]
         self._keyed = DerivedKey(self.key, self._started)
-        self._moments = Moments()
+        self._signer = Signer(
+            message=self.message,
+            headers=self.headers,
+            query=self.query,
+            known=self._scope,
+            signed_alone={name: self.variables[name] for name in signed_alone},
+            valid_for=self.valid_for,
+            digest=self._digest,
+        )
         self._credential: Credential | None = None
         self._last_shown: tuple[OutboundRequest, dict[str, Value]] | None = None
 
@@ -126,21 +129,21 @@ class HmacSignature(AuthScheme):
 
     async def authorize(self, request: OutboundRequest) -> Injection:
         assert request.body is not None, "the body is held for schemes that need it"
-        scope, generation = dict(self._scope), None
+        clock, scope, generation = self._provider.clock, dict[str, Value](), None
         if self._credential is not None:
             token, _ = await take(self._credential)
             scope["token"], generation = token.value, token.generation
-        clock_version = self._provider.clock.version if self._is_dated else None
-        query = self._sign(request, scope)
-        return Injection(rendered_fields(self.headers, scope), query, generation, "signed", clock_version)
+        clock_version = clock.version if self._is_dated else None
+        query = self._signer.sign(request, scope, clock.wall())
+        return Injection(self._signer.headers(scope), query, generation, "signed", clock_version)
 
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         return was_misdated(self._provider, answer, injection)
 
     async def preview(self, request: OutboundRequest) -> Injection:
         scope = self._shown(request)
-        query = masked(self._signed_query, scope) + masked(self._late_query, scope)
-        return Injection(masked(self.headers, scope), query, use="signed")
+        early, late = early_and_late(self.query)
+        return Injection(masked(self.headers, scope), masked(early, scope) + masked(late, scope), use="signed")
 
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         scope = self._shown(request)
@@ -152,35 +155,22 @@ class HmacSignature(AuthScheme):
             ("length of it", f"{len(shown)} bytes{cut}"),
             ("sha256 of it", hashlib.sha256(shown).hexdigest()),
         ]
-        if self.message.hides(scope) or any(template.hides(scope) for template in self._signed_query.values()):
+        if self.message.hides(scope) or any(
+            template.hides(scope) for template in early_and_late(self.query)[0].values()
+        ):
             lines.append(("masked in it", f"{MASK} stands for a secret; length and SHA-256 are of the text as shown"))
         key = f"key from {self.key.where}, {self.key_encoding}"
         return (*lines, ("algorithm", f"HMAC-{self.algorithm.upper()}, {self.encoding}; {key}"))
 
-    def _sign(self, request: OutboundRequest, scope: dict[str, Value]) -> Query:
-        """The query to inject. Fills the scope with what the request, the moment and the signature are."""
-        moment = self._moments.of(request, self._provider.clock.wall())
-        scope |= self._places.of_request(request)
-        scope |= self._places.of_moment(moment, self.valid_for)
-        for name in self._signed_alone:
-            # As good as the secret that the vendor wants it for.
-            scope[f"hmac.{name}"] = Secret(self._digest(self.variables[name].render_bytes({})), "signed")
-        query = rendered(self._signed_query, scope) if self._signed_query else ()
-        scope |= self._places.of_target(request, query)
-        scope["signature"] = self._digest(self.message.render_bytes(scope))
-        return query + rendered(self._late_query, scope) if self._late_query else query
-
     def _digest(self, message: bytes) -> str:
-        digest = self._keyed.current().copy()
-        digest.update(message)
-        return ENCODINGS[self.encoding](digest.digest())
+        return self._encoded(self._keyed.current().digest(message))
 
     def _shown(self, request: OutboundRequest) -> dict[str, Value]:
         """A scope fit to be shown: no token, and a URL in which secrets are masked. One request has one scope."""
         if self._last_shown is None or self._last_shown[0] is not request:
             scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
-            self._sign(request, scope)
-            texts = self._places.of_target(request, masked(self._signed_query, scope))
+            self._signer.sign(request, scope, self._provider.clock.wall())
+            texts = SigningScope(self._names).of_target(request, masked(early_and_late(self.query)[0], scope))
             self._last_shown = request, scope | {name: unquoted_mask(str(text)) for name, text in texts.items()}
         return self._last_shown[1]
 
@@ -188,9 +178,8 @@ class HmacSignature(AuthScheme):
         templates = (self.message, *self.headers.values(), *self.query.values())
         return frozenset(name for template in templates for name in template.names)
 
-    def _started(self, text: str) -> hmac.HMAC:
-        # Keyed once: a copy of it saves hashing the key for every request.
-        return hmac.new(decoded_key(text, self.key_encoding), digestmod=self.algorithm)
+    def _started(self, text: str) -> KeyedHash:
+        return KeyedHash(decoded_key(text, self.key_encoding), self.algorithm)
 
     async def _log_in(self) -> Grant:
         assert self.token is not None

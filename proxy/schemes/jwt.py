@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from proxy.clock import Clock
 from proxy.schemes.base import AnswerHead, Injection, OutboundRequest, ProviderContext
-from proxy.schemes.dating import was_misdated
+from proxy.schemes.dating import REFUSALS, was_misdated
 from proxy.schemes.signed_claims import SignedClaims
 from proxy.schemes.token_bearing import TokenScheme
 from proxy.secret import Secret
@@ -23,6 +23,7 @@ class Jwt(SignedClaims, TokenScheme):
     """The keys are those of SignedClaims."""
 
     places: ClassVar[frozenset[str]] = frozenset({"token"})
+    judged_statuses: ClassVar[frozenset[int] | None] = REFUSALS
 
     def __post_init__(self) -> None:
         super().__post_init__()

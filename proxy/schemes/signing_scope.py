@@ -60,12 +60,12 @@ class Moments:
             taken[key] = now
             return wall
         taken[key] = moment = last + 1
-        if moment > self._latest:
-            self._latest = moment
+        self._latest = max(self._latest, moment)
         return moment / 1000
 
 
 Make = Callable[[OutboundRequest], Value]
+Pair = tuple[str, str]
 
 _OF_REQUEST: dict[str, Make] = {
     "method": lambda request: request.method,
@@ -101,6 +101,20 @@ class SigningScope:
         self._of_moment = [(name, _OF_MOMENT[name]) for name in names if name in _OF_MOMENT]
         self._of_target = [(name, _OF_TARGET[name]) for name in names if name in _OF_TARGET]
 
+    def fill(self, scope: dict[str, Value], request: OutboundRequest, wall: float, valid_for: float) -> None:
+        """Put in what `of_request` and `of_moment` give, with fewer steps: this is done for every request."""
+        for name, of_request in self._of_request:
+            scope[name] = of_request(request)
+        for name, of_moment in self._of_moment:
+            scope[name] = of_moment(wall, valid_for)
+
+    def fill_target(self, scope: dict[str, Value], request: OutboundRequest, injected: Iterable[Pair]) -> None:
+        """Put in what `of_target` gives."""
+        if self._of_target:
+            target = add_parameters(request.target, injected)
+            for name, of_target in self._of_target:
+                scope[name] = of_target(request.origin, target)
+
     def of_request(self, request: OutboundRequest) -> dict[str, Value]:
         """The parts of the request that no injection changes."""
         return {name: make(request) for name, make in self._of_request}
@@ -112,12 +126,11 @@ class SigningScope:
         """
         return {name: make(wall, valid_for) for name, make in self._of_moment}
 
-    def of_target(self, request: OutboundRequest, injected: Iterable[tuple[str, str]]) -> dict[str, Value]:
+    def of_target(self, request: OutboundRequest, injected: Iterable[Pair]) -> dict[str, Value]:
         """The target as it is sent, with the injected parameters behind the request's own."""
-        if not self._of_target:
-            return {}
-        target = add_parameters(request.target, injected)
-        return {name: make(request.origin, target) for name, make in self._of_target}
+        scope: dict[str, Value] = {}
+        self.fill_target(scope, request, injected)
+        return scope
 
 
 def _maker(name: str) -> Make | None:

@@ -34,6 +34,8 @@ class BasicCredential:
 class Static(AuthScheme):
     """`headers`, `query` and `basic`, any of them. Every text must hold a secret; a plain one belongs on the route."""
 
+    judged_statuses: ClassVar[frozenset[int] | None] = frozenset()
+
     headers: Mapping[str, SecretText] = field(default_factory=dict)
     query: Mapping[str, SecretText] = field(default_factory=dict)
     basic: BasicCredential | None = None

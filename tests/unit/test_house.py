@@ -41,6 +41,7 @@ FOUNDATION = {
     "proxy.logstream": set(),
     "proxy.secret": set(),
     "proxy.template": {"proxy.secret"},
+    "proxy.rendering": {"proxy.secret", "proxy.template"},
     "proxy.metrics": {
         "proxy.errors",
         "proxy.exposition",
@@ -56,6 +57,7 @@ _CORE = {
     "proxy.secret",
     "proxy.clock",
     "proxy.template",
+    "proxy.rendering",
     "proxy.target",
     "proxy.hosts",
     "proxy.duration",
@@ -124,7 +126,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.__main__": {"proxy.cli"},
 }
 
-_SCHEME = {*_CORE, "proxy.tokens", "proxy.schemes.base", "proxy.schemes.requirements"}
+_SCHEME = {*_CORE, "proxy.rendering", "proxy.tokens", "proxy.schemes.base", "proxy.schemes.requirements"}
 # A scheme knows no other scheme, only parts that several are made of.
 _PARTS = {
     "dating": set(),
@@ -132,8 +134,10 @@ _PARTS = {
     "graphql": set(),
     "guest": {"graphql"},
     "jws": {"derived_key"},
+    "keyed_hash": set(),
     "oauth2_client": {"dating", "jws", "token_bearing"},
     "signed_claims": {"derived_key", "jws"},
+    "signer": {"signing_scope"},
     "signing_scope": set(),
     "siwe": {"signing_scope"},
     "token_bearing": set(),
@@ -141,7 +145,7 @@ _PARTS = {
 _SCHEMES = {
     "static": set(),
     "jwt": {"dating", "signed_claims", "token_bearing"},
-    "hmac_signature": {"dating", "derived_key", "signing_scope", "token_bearing"},
+    "hmac_signature": {"dating", "derived_key", "keyed_hash", "signer", "signing_scope", "token_bearing"},
     "token_exchange": {"dating", "guest", "jws", "signed_claims", "siwe", "token_bearing"},
     "oauth2_client_credentials": {"oauth2_client"},
     "oauth2_refresh_token": {"oauth2_client"},
