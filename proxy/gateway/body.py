@@ -8,6 +8,7 @@ from proxy.errors import BodyTooLarge
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RawHeaders
 from proxy.wire.incoming import Incoming
+from proxy.wire.straight import read_straight
 
 # A body that a signature covers is held in memory; this bounds it where the route names no max_body.
 HELD_LIMIT = 16 * 1024 * 1024
@@ -83,6 +84,7 @@ class CallerBody:
     async def framed(self) -> AsyncIterator[bytes]:
         """The body in pieces, in the framing that `framing` names; to be iterated once."""
         is_chunked = self._declared is None
+        read_straight(self._incoming)
         while piece := await self._next():
             self._remember(piece)
             yield b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece

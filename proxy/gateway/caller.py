@@ -26,6 +26,7 @@ from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, request_heads
 from proxy.wire.incoming import Incoming
 from proxy.wire.outgoing import Outgoing
+from proxy.wire.straight import read_plainly
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
 MAX_TARGET = 8190
@@ -325,6 +326,8 @@ class CallerConnection(RequestHandler):
 
     def _say_goodbye(self, transport: Transport) -> None:
         self.close()  # Whatever comes now is dropped unread.
+        read_plainly(transport)
+        self._resume_transport_reading()
         self._outgoing.flush()
         if transport.can_write_eof():
             transport.write_eof()

@@ -46,6 +46,7 @@ async def relay(answer: Answer, caller: CallerConnection, *, keep_alive: bool, e
 
 async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) -> int:
     written = 0
+    answer.stream()
     await caller.drained()
     while piece := await answer.read():
         caller.write(_framed(piece, last=False) if is_chunked else piece)

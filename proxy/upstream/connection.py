@@ -147,6 +147,10 @@ class UpstreamConnection(asyncio.Protocol):
         return None if self._transport is None else self._transport.get_extra_info("socket")
 
     @property
+    def transport(self) -> asyncio.Transport | None:
+        return self._transport
+
+    @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from proxy.errors import UpstreamTimeout
 from proxy.upstream.connection import UpstreamConnection, VendorHead
 from proxy.upstream.pool import UpstreamPool
+from proxy.wire.straight import read_straight
 
 # What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
 _PIECE = 64 * 1024
@@ -83,6 +84,11 @@ class Answer:
             return await self._body.read()
         finally:
             self._connection.deadline.clear()
+
+    def stream(self) -> None:
+        """Whoever reads on passes each piece on at once and keeps none."""
+        if self._body is not None:
+            read_straight(self._body)
 
     async def peek(self, limit: int) -> bytes | None:
         """The whole body if it has at most `limit` bytes, else None; either way it can still be read."""

@@ -20,6 +20,9 @@ class Source(Protocol):
 
     def resume_reading(self) -> None: ...
 
+    @property
+    def transport(self) -> asyncio.Transport | None: ...
+
 
 class Incoming:
     """`left` is the number of bytes still to come where that is known; `decoder` is for a chunked body.
@@ -35,9 +38,9 @@ class Incoming:
         "_loop",
         "_pieces",
         "_size",
-        "_source",
         "_waiter",
         "is_complete",
+        "source",
     )
 
     def __init__(
@@ -48,7 +51,7 @@ class Incoming:
         decoder: ChunkDecoder | None = None,
     ) -> None:
         self._loop = loop
-        self._source = source
+        self.source = source
         self._left = left
         self._decoder = decoder
         self._pieces: deque[bytes] = deque()
@@ -67,6 +70,11 @@ class Incoming:
     def is_bounded(self) -> bool:
         """Whether the message says where its body ends."""
         return self._left is not None or self._decoder is not None
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come, where that is known; otherwise 0."""
+        return self._left or 0
 
     # --- The connection's side ------------------------------------------------------------------------
 
@@ -87,7 +95,7 @@ class Incoming:
             self._size += len(data)
             if self._size > HIGH_WATER and not self.is_complete and not self._is_paused:
                 self._is_paused = True
-                self._source.pause_reading()
+                self.source.pause_reading()
         if (data or self.is_complete) and self._waiter is not None:
             self._wake()
         return behind
@@ -117,7 +125,7 @@ class Incoming:
         self._size = 0
         if self._is_paused:
             self._is_paused = False
-            self._source.resume_reading()
+            self.source.resume_reading()
         return data
 
     async def read(self) -> bytes:

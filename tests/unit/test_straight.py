@@ -1,0 +1,154 @@
+"""Views of a buffer that is used again: what a reader still has is never written over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from proxy.wire.incoming import Incoming
+from proxy.wire.straight import LONG, MOST, SIZE, StraightReading, read_plainly, read_straight
+
+
+class Transport(asyncio.Transport):
+    """Says which protocol it has, and lets a test play the event loop."""
+
+    def __init__(self, protocol: asyncio.BaseProtocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.reads = True
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert not self.reads, "uvloop goes on as it began"
+        self.protocol = protocol
+
+    def is_reading(self) -> bool:
+        return self.reads
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def comes(self, octets: bytes) -> int:
+        """What the event loop does; the number of bytes that were read."""
+        assert isinstance(self.protocol, asyncio.BufferedProtocol)
+        buffer = self.protocol.get_buffer(-1)
+        size = min(len(buffer), len(octets))  # type: ignore[arg-type]
+        buffer[:size] = octets[:size]  # type: ignore[index]
+        self.protocol.buffer_updated(size)
+        return size
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = Transport(self)
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+Begun = tuple[Transport, Incoming, Connection]
+Begin = Callable[[int | None], Begun]
+
+
+@pytest.fixture
+def begin(loop: asyncio.AbstractEventLoop) -> Iterator[Begin]:
+    """A body of this length that somebody begins to pass on."""
+    transports: list[Transport] = []
+
+    def begin(length: int | None) -> Begun:
+        connection = Connection()
+        body = Incoming(loop, connection, length)
+        read_straight(body)
+        assert isinstance(connection.transport, Transport)
+        transports.append(connection.transport)
+        return connection.transport, body, connection
+
+    yield begin
+    for transport in transports:
+        read_plainly(transport)
+
+
+def test_a_piece_that_a_reader_still_has_is_not_written_over(begin: Begin) -> None:
+    transport, body, _ = begin(4 * SIZE)
+    pieces = []
+    for letter in b"abcd":
+        transport.comes(bytes([letter]) * SIZE)
+        pieces.append(body.take())
+    assert [bytes(piece) == bytes([letter]) * SIZE for letter, piece in zip(b"abcd", pieces, strict=True)] == [True] * 4
+
+
+def test_a_buffer_that_nobody_has_any_more_is_used_again(begin: Begin) -> None:
+    transport, body, _ = begin(10 * SIZE)
+    seen = set()
+    for _ in range(9):
+        transport.comes(bytes(SIZE))
+        piece = body.take()
+        assert isinstance(piece, memoryview)
+        seen.add(id(piece.obj))
+        del piece
+    assert len(seen) == 1
+
+
+def test_small_pieces_do_not_hold_a_buffer(begin: Begin) -> None:
+    transport, body, _ = begin(LONG)
+    transport.comes(b"x" * 1000)
+    assert type(body.take()) is bytes
+
+
+def test_nothing_is_read_beyond_the_body_and_then_the_connection_reads_on(begin: Begin) -> None:
+    transport, body, connection = begin(LONG)
+    octets = bytes(LONG) + b"GET"
+    while octets != b"GET":
+        octets = octets[transport.comes(octets) :]
+        body.take()
+    assert body.is_complete
+    assert (transport.protocol, transport.reads) == (connection, True)
+    assert StraightReading.under_way == 0
+
+
+def test_a_connection_that_was_paused_stays_paused(loop: asyncio.AbstractEventLoop) -> None:
+    connection = Connection()
+    assert connection.transport is not None
+    connection.transport.pause_reading()
+    read_straight(Incoming(loop, connection, LONG))
+    assert not connection.transport.is_reading()
+    read_plainly(connection.transport)
+    assert not connection.transport.is_reading()
+
+
+@pytest.mark.parametrize("length", [None, LONG - 1])
+def test_short_bodies_and_those_of_unknown_length_are_read_as_ever(begin: Begin, length: int | None) -> None:
+    transport, _, connection = begin(length)
+    assert transport.protocol is connection
+
+
+def test_only_so_many_are_under_way_and_each_is_counted_once(begin: Begin) -> None:
+    connections = [begin(LONG)[2] for _ in range(MOST)]
+    assert begin(LONG)[0].protocol.__class__ is Connection
+    for connection in connections:
+        assert isinstance(connection.transport, Transport)
+        reading = connection.transport.protocol
+        read_plainly(connection.transport)
+        read_plainly(connection.transport)
+        reading.connection_lost(None)
+    assert StraightReading.under_way == 0
