@@ -460,6 +460,8 @@ def random_target(source: random.Random) -> str:
     segments = ["s" + text(SAFE, PATH_ESCAPES, 12) for _ in range(source.randrange(1, 5))]
     # A dot beside a semicolon could be a dot segment to some server, and is refused.
     path = re.sub(r"(;|%3b)(?=\.)|\.(?=;|%3b)", "-", "/".join(["/v3", *segments]), flags=re.IGNORECASE)
+    # So are octets that some server could take for a character in more octets than it needs.
+    path = re.sub(r"%c[01](?=%[89ab]|\.|%2e)|%e0(?=%[89])|%f0(?=%8)", "%e1", path, flags=re.IGNORECASE)
     path += source.choice(["", "/"])
     if source.random() < 0.2:
         return path
