@@ -10,7 +10,7 @@ from typing import Any
 from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.credential import Credential
-from proxy.tokens.failure import LoginRefused, LoginUnavailable
+from proxy.tokens.failure import LoginFailure, LoginRefused, LoginUnavailable
 from proxy.tokens.stores.file_store import FileStore
 from proxy.tokens.stores.sealing import Seal
 from proxy.tokens.stores.store import TokenStore
@@ -54,6 +54,7 @@ class RotatingVendor:
     """Logs in and restores; each refresh token works once, and one that comes back is an offence.
 
     `before` runs when a request has arrived and is not yet judged, `after` when it was and its answer is under way.
+    With a `failure` no login succeeds.
     """
 
     clock: FakeClock
@@ -65,11 +66,14 @@ class RotatingVendor:
     valid: set[str] = field(default_factory=lambda: {"refresh-from-outside"})
     before: Callable[[], Awaitable[None]] | None = None
     after: Callable[[], Awaitable[None]] | None = None
+    failure: LoginFailure | None = None
     _numbers: int = 0
     _spent: set[str] = field(default_factory=set)
 
     async def login(self) -> Grant:
         self.logins += 1
+        if self.failure is not None:
+            raise self.failure
         return self._grant()
 
     async def refresh(self, token: Secret) -> Grant:

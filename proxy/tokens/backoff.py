@@ -7,13 +7,16 @@
 | all else | full jitter: anything up to 0.5 s, doubling to 30 s |
 
 Each refused login may count towards a lock-out of the account, which is why they have a budget. A login that
-succeeds shows the credential to be good and ends the count, as it does at the vendor.
+succeeds shows the credential to be good and ends the count, as it does at the vendor. Processes that share a store
+share one such record, in the form of `to_text`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from math import ceil, inf
+from typing import Any
 
 from proxy.tokens.failure import LoginFailure, Outcome
 
@@ -50,6 +53,56 @@ class Backoff:
     def retry_after(self, now: float) -> int:
         """Whole seconds until the next attempt, one at the least."""
         return max(1, ceil(self.until - now)) if self.until > now else 1
+
+    @property
+    def within_budget(self) -> Backoff:
+        """What is left of it for whoever begins anew: no pause but the one that the budget asks for."""
+        return replace(self, until=_budget_allows_from(self.refused_at), refusals=0, troubles=0)
+
+
+def combined(one: Backoff, other: Backoff) -> Backoff:
+    """What two processes know of the same credential: the one that asks for more patience counts.
+
+    Their refusals are not added up, since most often both tell of the same.
+    """
+    later = max(one, other, key=lambda record: record.until)
+    return replace(
+        later,
+        refusals=max(one.refusals, other.refusals),
+        troubles=max(one.troubles, other.troubles),
+        # Of two that fill the budget the one that began later asks for more.
+        refused_at=max(one.refused_at, other.refused_at, key=lambda moments: (len(moments), moments)),
+    )
+
+
+def to_text(backoff: Backoff, now: float) -> str:
+    """JSON, its times in seconds from now on, which mean something to a process with another clock."""
+    return json.dumps(
+        {
+            "outcome": backoff.outcome,
+            "cause": backoff.cause,
+            "until": max(backoff.until - now, 0.0),
+            "refusals": backoff.refusals,
+            "troubles": backoff.troubles,
+            "refused_at": [moment - now for moment in backoff.refused_at],
+        }
+    )
+
+
+def from_text(text: str, noted_at: float) -> Backoff:
+    """The reverse, for a text made at this reading of the clock. Raises ValueError for what `to_text` has not made."""
+    document: Any = json.loads(text)
+    try:
+        return Backoff(
+            outcome=document["outcome"],
+            cause=document["cause"],
+            until=noted_at + document["until"],
+            refusals=int(document["refusals"]),
+            troubles=int(document["troubles"]),
+            refused_at=tuple(noted_at + moment for moment in document["refused_at"]),
+        )
+    except (KeyError, TypeError):
+        raise ValueError("not the record of a failure") from None
 
 
 def after_failure(before: Backoff, failure: LoginFailure, now: float, jitter: float) -> Backoff:

@@ -16,12 +16,12 @@ from typing import Literal
 from proxy.clock import Clock
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.tokens import standing as verdicts
-from proxy.tokens.backoff import Backoff, after_failure
-from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginUnavailable, Outcome
+from proxy.tokens.failure import LoginFailure, LoginHeldBack, LoginMalformed, LoginUnavailable, Outcome
 from proxy.tokens.holders import Holders
 from proxy.tokens.life import Phase, phase, token_from
 from proxy.tokens.observer import Observer
 from proxy.tokens.renewal import Obtained, Renewal, Source
+from proxy.tokens.restraint import Restraint
 from proxy.tokens.sharing import Sharing
 from proxy.tokens.standing import Standing
 from proxy.tokens.stores.store import TokenStore
@@ -58,10 +58,10 @@ class Credential:
         self.providers: tuple[str, ...] = (provider,)
         self.policy = policy
         self._around = around
-        self._renewal = Renewal(source, around.clock, self._fetched)
-        self._sharing = Sharing(key, self._renewal, store, around.clock)
+        self._renewal = Renewal(source, around.clock, self._fetched, is_shared=store.is_shared)
+        self._restraint = Restraint(around.clock, around.random, is_shared=store.is_shared)
+        self._sharing = Sharing(key, self._renewal, self._restraint, store, around.clock)
         self._standing = Standing()
-        self._backoff = Backoff()
         self._flight: asyncio.Task[None] | None = None
         self._holders = Holders()
         # When a token was last obtained, in seconds since the epoch; None before the first.
@@ -86,7 +86,7 @@ class Credential:
         token = self.ready()
         if token is not None:
             return token
-        if self._flight is not None or not self._backoff.holds(self._around.clock.now()):
+        if self._flight is not None or self._restraint.allows_turn:
             await self._wait_for(self._fetch())
         token = self._live_token()
         if token is None:
@@ -139,8 +139,7 @@ class Credential:
 
     def forgive(self) -> None:
         """Let the next login after a refusal not wait: somebody says that it was mended, perhaps at the vendor's."""
-        if self._backoff.outcome == "refused":
-            self._backoff = Backoff()
+        self._restraint.forgive()
 
     def leave(self) -> asyncio.Task[None] | None:
         """Belong to no configuration any more; who still uses it keeps it, and its token, to himself.
@@ -158,9 +157,10 @@ class Credential:
         """`ok` serves, `idle` has not been needed, `waiting` has no token yet, `refused` will not get one."""
         if self._live_token() is not None:
             return "ok"
-        if self._backoff.outcome == "refused":
+        outcome = self._restraint.backoff.outcome
+        if outcome == "refused":
             return "refused"
-        return "idle" if self._backoff.outcome == "ok" and self._flight is None else "waiting"
+        return "idle" if outcome == "ok" and self._flight is None else "waiting"
 
     @property
     def generation(self) -> int:
@@ -176,18 +176,19 @@ class Credential:
     @property
     def last_error(self) -> str | None:
         """What the last attempt failed of, in one of our own words; None after a success."""
-        return self._backoff.cause
+        return self._restraint.backoff.cause
 
     @property
     def next_attempt_in(self) -> float | None:
         """Seconds until the next attempt may be made; None if none has failed or it may be made at once."""
-        seconds = self._backoff.until - self._around.clock.now()
-        return seconds if self._backoff.outcome != "ok" and seconds > 0 else None
+        backoff = self._restraint.backoff
+        seconds = backoff.until - self._around.clock.now()
+        return seconds if backoff.outcome != "ok" and seconds > 0 else None
 
     @property
     def refusals_left(self) -> int:
         """How many more logins may be refused before none is tried until the hour is over."""
-        return self._backoff.refusals_left(self._around.clock.now())
+        return self._restraint.backoff.refusals_left(self._around.clock.now())
 
     @property
     def fetches(self) -> int:
@@ -210,8 +211,7 @@ class Credential:
         return None if phase_now is Phase.EXPIRED else token
 
     def _may_renew_ahead(self) -> bool:
-        now = self._around.clock.now()
-        return not self._backoff.holds(now) and not self._standing.is_cooling(now)
+        return self._restraint.allows_turn and not self._standing.is_cooling(self._around.clock.now())
 
     def _fetch(self) -> asyncio.Task[None]:
         if self._flight is None:
@@ -233,14 +233,23 @@ class Credential:
         self._flight = None
         if not flight.cancelled() and (error := flight.exception()) is not None:
             # A fault of ours. It must not become a storm of logins, and its text may hold anything.
-            self._failed(LoginUnavailable(type(error).__name__))
+            self._gave_up(LoginUnavailable(type(error).__name__))
 
     async def _renew(self) -> None:
+        had_failed = self._restraint.backoff.outcome != "ok"
         try:
-            single_live = self.policy.single_live
-            self._publish(await self._sharing.obtain(single_live=single_live, before_login=self._let_holders_end))
+            obtained = await self._sharing.obtain(
+                single_live=self.policy.single_live,
+                follows_rejection=verdicts.follows_rejection(self._standing, self._around.clock.now()),
+                before_login=self._let_holders_end,
+            )
+        except LoginHeldBack as failure:
+            if not had_failed:
+                self._tell(failure)
         except LoginFailure as failure:
-            self._failed(failure)
+            self._tell(failure)
+        else:
+            self._publish(obtained)
 
     async def _let_holders_end(self) -> None:
         """Where a login kills the live token, wait for the requests that go with it; until its expiry at the most."""
@@ -263,34 +272,41 @@ class Credential:
             jitter=self._around.random(),
         )
         if phase(token, clock.now(), clock.wall()) is Phase.EXPIRED:
-            raise LoginMalformed("the token had expired when it arrived")
-        judged = verdicts.adopted if obtained.is_adopted else verdicts.renewed
-        self._standing = judged(self._standing, clock.now())
-        if self._backoff.outcome != "ok":
-            log.info("provider %s: there is a token again", self.providers[0], extra={"provider": self.providers[0]})
-        self._backoff = Backoff()
-        self._around.live[self.key] = token
+            self._gave_up(LoginMalformed("the token had expired when it arrived"))
+            return
+        now, follows = clock.now(), obtained.follows_rejection
         if obtained.is_adopted:
+            self._standing = verdicts.adopted(self._standing, now, follows_rejection=follows)
             self._around.observer.adopted(self.providers[0])
+        else:
+            self._standing = verdicts.renewed(self._standing, now)
+        if self._restraint.backoff.outcome != "ok":
+            log.info("provider %s: there is a token again", self.providers[0], extra={"provider": self.providers[0]})
+        self._restraint.succeeded()
+        self._around.live[self.key] = token
         self.obtained_at = obtained.wall
 
-    def _failed(self, failure: LoginFailure) -> None:
-        now = self._around.clock.now()
-        self._backoff = after_failure(self._backoff, failure, now, self._around.random())
+    def _gave_up(self, failure: LoginFailure) -> None:
+        self._restraint.failed(failure)
+        self._tell(failure)
+
+    def _tell(self, failure: LoginFailure) -> None:
+        backoff = self._restraint.backoff
         log.warning(
             "provider %s: no new token: %s; %snext attempt in %.1f s; `authproxy test %s` says more",
             self.providers[0],
             failure.cause,
-            "check its secrets and its login in the configuration; " if failure.outcome == "refused" else "",
-            self._backoff.until - now,
+            "check its secrets and its login in the configuration; " if backoff.outcome == "refused" else "",
+            backoff.until - self._around.clock.now(),
             self.providers[0],
-            extra={"provider": self.providers[0], "outcome": failure.outcome, "status": failure.status},
+            extra={"provider": self.providers[0], "outcome": backoff.outcome, "status": failure.status},
         )
 
     def _trouble(self) -> CredentialError:
-        if self._backoff.outcome == "refused":
+        backoff = self._restraint.backoff
+        if backoff.outcome == "refused":
             return CredentialRejected()
-        return CredentialUnavailable(retry_after=self._backoff.retry_after(self._around.clock.now()))
+        return CredentialUnavailable(retry_after=backoff.retry_after(self._around.clock.now()))
 
     async def aclose(self) -> None:
         """Give up a fetch that is under way."""

@@ -39,6 +39,10 @@ class LoginRefused(LoginFailure):
         self.is_final = is_final
 
 
+class LoginHeldBack(LoginFailure):
+    """There was no attempt: it is too early after the last one, here or at another process."""
+
+
 class LoginUnavailable(LoginFailure):
     """The endpoint is away, busy or broken; it may come back."""
 

@@ -48,19 +48,25 @@ class Verdict:
     drop: bool = False
 
 
+def follows_rejection(standing: Standing, now: float) -> bool:
+    """Whether the next token is fetched because of rejections. A fetch while cooling down does not clear the record."""
+    return standing.was_dropped or standing.is_cooling(now) or _only_met_rejections(standing, now)
+
+
 def renewed(standing: Standing, now: float) -> Standing:
-    """After a fetch. One that happens while cooling down does not clear the record."""
-    if standing.was_dropped or standing.is_cooling(now) or _only_met_rejections(standing, now):
+    """After a fetch."""
+    if follows_rejection(standing, now):
         return _next(standing, now, follows_rejection=True)
     return Standing(generation=standing.generation + 1, since=now)
 
 
-def adopted(standing: Standing, now: float) -> Standing:
+def adopted(standing: Standing, now: float, *, follows_rejection: bool) -> Standing:
     """After another process's newer token was found in the store, which explains the rejection of the older one.
 
-    So it is as good as any, and its first rejection drops it; but the record of cool-downs stands.
+    So it is as good as any, and its first rejection drops it, unless that process had fetched it because of the same
+    rejections (`follows_rejection`); and the record of cool-downs stands.
     """
-    return _next(standing, now, follows_rejection=False)
+    return _next(standing, now, follows_rejection=follows_rejection)
 
 
 def _next(standing: Standing, now: float, *, follows_rejection: bool) -> Standing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 import trustme
 
-from proxy.errors import CredentialUnavailable
+from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.listening import bind, bound_port
 from proxy.secret import Secret
-from proxy.tokens.failure import LoginUnavailable
+from proxy.tokens.failure import LoginRefused, LoginUnavailable
+from proxy.tokens.restraint import SECONDS_BETWEEN_LOOKS
 from proxy.tokens.stores.access import StoreAccess
 from proxy.tokens.stores.address import RedisAddress
 from proxy.tokens.stores.entry import Entry
@@ -65,6 +67,13 @@ async def stores(server: RedisServer) -> AsyncIterator[list[RedisStore]]:
 async def stored(store: RedisStore, after: int = 0) -> Entry | None:
     async with store.turn("key", after) as turn:
         return turn.entry
+
+
+class ShiftedClock(FakeClock):
+    """Goes on by itself, as Redis's does, and ahead when a test says so."""
+
+    def now(self) -> float:
+        return super().now() + time.monotonic()
 
 
 def replicas(vendor: RotatingVendor, stores: list[RedisStore], **rest: Any) -> list[Life]:
@@ -271,14 +280,17 @@ async def test_a_replica_whose_token_was_rejected_takes_over_the_newer_one(store
     assert await two.value() == "access-2"
 
 
-async def test_whatever_the_api_rejects_each_replica_logs_in_once_and_then_cools_down(stores: list[RedisStore]) -> None:
+async def test_whatever_the_api_rejects_two_logins_tell_all_replicas_and_they_cool_down(
+    stores: list[RedisStore],
+) -> None:
+    """The second token was fetched because of the first one's rejection: whoever takes it over knows that."""
     vendor = RotatingVendor(FakeClock())
     group = replicas(vendor, stores)
     for _ in range(20):
         for replica in group:
             await replica.value()
             replica.credential.rejected(replica.credential.generation)
-    assert vendor.logins + len(vendor.sent) <= 1 + 3
+    assert vendor.logins + len(vendor.sent) == 2
 
 
 async def test_a_restarted_replica_takes_over_what_lives(stores: list[RedisStore]) -> None:
@@ -334,6 +346,152 @@ async def test_a_redis_that_forgot_everything_costs_one_login_and_the_replicas_a
     vendor.clock.advance(100)
     assert {await replica.value() for replica in group} == {"access-2"}
     assert (vendor.logins, vendor.sent) == (2, [])
+
+
+async def refused(group: list[Life], times: int = 3) -> None:
+    for _ in range(times):
+        for replica in group:
+            with pytest.raises(CredentialRejected):
+                await replica.value()
+
+
+async def test_a_bad_secret_costs_all_replicas_together_one_login(
+    server: RedisServer, stores: list[RedisStore]
+) -> None:
+    """And a replica that starts meanwhile none; what failed is said by each."""
+    vendor = RotatingVendor(FakeClock(), failure=LoginRefused("401 from its login endpoint", status=401))
+    group = replicas(vendor, stores)
+    await asyncio.gather(*(replica.value() for replica in group for _ in range(20)), return_exceptions=True)
+    await refused(group)
+    async with store_in(server) as late:
+        await refused([*group, life(vendor, late)])
+    assert vendor.logins == 1
+    assert {replica.credential.last_error for replica in group} == {"401 from its login endpoint"}
+    assert {replica.credential.state for replica in group} == {"refused"}
+
+
+async def test_replicas_that_ask_one_after_the_other_share_the_pause(stores: list[RedisStore]) -> None:
+    vendor = RotatingVendor(FakeClock(), failure=LoginUnavailable("429", status=429, retry_after=120))
+    for replica in replicas(vendor, stores):
+        with pytest.raises(CredentialUnavailable) as unavailable:
+            await replica.value()
+        assert unavailable.value.retry_after is not None and 115 <= unavailable.value.retry_after <= 120
+    assert vendor.logins == 1
+
+
+async def test_a_replica_that_was_told_it_is_mended_tries_again_and_the_others_take_its_token(
+    stores: list[RedisStore],
+) -> None:
+    vendor = RotatingVendor(ShiftedClock(), failure=LoginRefused("refused", status=401))
+    one, two, _ = group = replicas(vendor, stores)
+    await refused(group)
+    one.credential.forgive()
+    two.credential.forgive()
+    await asyncio.sleep(0.01)  # Redis counts in whole milliseconds.
+    await refused(group)
+    assert vendor.logins == 2, "both had the word of a person, and it counts once"
+    vendor.failure = None
+    vendor.clock.advance(SECONDS_BETWEEN_LOOKS)
+    await refused(group)
+    one.credential.forgive()
+    assert await one.value() == "access-1"
+    vendor.clock.advance(SECONDS_BETWEEN_LOOKS)
+    assert await asyncio.gather(*(replica.value() for replica in group)) == ["access-1"] * 3
+    assert vendor.logins == 3
+
+
+async def test_a_login_that_succeeds_ends_the_count_for_all(server: RedisServer, stores: list[RedisStore]) -> None:
+    vendor = RotatingVendor(FakeClock(), failure=LoginRefused("refused", status=401))
+    [replica, *_] = replicas(vendor, stores)
+    await refused([replica], 1)
+    assert b":setback" in server.command("KEYS", "*")
+    vendor.failure = None
+    replica.credential.forgive()
+    await replica.value()
+    assert b":setback" not in server.command("KEYS", "*")
+
+
+async def test_a_setback_is_sealed_and_ends_some_day(server: RedisServer, stores: list[RedisStore]) -> None:
+    vendor = RotatingVendor(FakeClock(), failure=LoginRefused("a cause that is found", status=401))
+    await refused(replicas(vendor, stores), 1)
+    assert b"a cause that is found" not in server.everything()
+    [name] = [line for line in server.command("KEYS", "*").split(b"\r\n") if line.endswith(b":setback")]
+    assert 3600 < int(server.command("TTL", name).split(b":")[1].split(b"\r\n")[0]) <= 4500
+
+
+async def test_a_setback_that_somebody_changed_is_as_good_as_none(
+    server: RedisServer, stores: list[RedisStore]
+) -> None:
+    vendor = RotatingVendor(FakeClock(), failure=LoginRefused("refused", status=401))
+    one, two, _ = replicas(vendor, stores)
+    await refused([one], 1)
+    [name] = [line for line in server.command("KEYS", "*").split(b"\r\n") if line.endswith(b":setback")]
+    server.command("HSET", name, "sealed", "x")
+    await refused([two], 1)
+    assert vendor.logins == 2
+    await refused([one, two], 1)
+    assert vendor.logins == 2
+
+
+async def test_without_redis_each_replica_has_a_budget_of_its_own(
+    server: RedisServer, stores: list[RedisStore]
+) -> None:
+    vendor = RotatingVendor(FakeClock(), failure=LoginRefused("refused", status=401))
+    server.stop()
+    await refused(replicas(vendor, stores))
+    assert vendor.logins == 3
+
+
+# --- Refresh tokens without a login -------------------------------------------------------------------------------------
+
+
+async def test_without_redis_a_rotating_refresh_token_that_others_may_have_spent_is_not_sent(
+    server: RedisServer, stores: list[RedisStore]
+) -> None:
+    """There is no other way to a token; but the server would revoke the session that the others live on."""
+    vendor = RotatingVendor(FakeClock())
+    one, two, _ = replicas(vendor, stores, can_log_in=False, initial="refresh-from-outside")
+    assert await one.value() == await two.value() == "access-1"
+    server.stop()
+    vendor.clock.advance(100)
+    for replica in (one, two):
+        with pytest.raises(CredentialUnavailable):
+            await replica.value()
+    assert vendor.sent == ["refresh-from-outside"]
+    server.start()
+    async with asyncio.timeout(10):
+        while len(vendor.sent) == 1:
+            vendor.clock.advance(1)
+            await asyncio.gather(one.value(), return_exceptions=True)
+            await asyncio.sleep(0.02)
+    assert vendor.sent[1:] == ["refresh-1"] and vendor.offences == []
+
+
+async def test_without_redis_a_refresh_token_that_never_rotated_is_used_by_each(
+    server: RedisServer, stores: list[RedisStore]
+) -> None:
+    vendor = RotatingVendor(FakeClock(), rotates=False)
+    one, two, _ = replicas(vendor, stores, can_log_in=False, initial="refresh-from-outside")
+    await one.value()
+    await two.value()
+    server.stop()
+    vendor.clock.advance(100)
+    await asyncio.gather(one.value(), two.value())
+    assert len(vendor.sent) == 3
+
+
+async def test_a_running_replica_brings_the_newest_refresh_token_into_a_redis_that_forgot(
+    server: RedisServer, stores: list[RedisStore]
+) -> None:
+    """Though another one had rotated it."""
+    vendor = RotatingVendor(FakeClock())
+    one, two, _ = replicas(vendor, stores, can_log_in=False, initial="refresh-from-outside")
+    await one.value()
+    await two.value()
+    server.command("FLUSHALL")
+    vendor.clock.advance(100)
+    await two.value()
+    assert (vendor.sent, vendor.offences) == (["refresh-from-outside", "refresh-1"], [])
 
 
 # --- Redis in trouble ---------------------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,12 +33,12 @@ def redis() -> Iterator[RedisServer]:
 
 
 @contextmanager
-def replicas(count: int, redis: RedisServer, folder: Path, vendor: Emulator) -> Iterator[list[Running]]:
+def replicas(count: int, redis: RedisServer, folder: Path, vendor: Emulator, **entry: Any) -> Iterator[list[Running]]:
     """So many processes with one configuration, all of them listening."""
     config = {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},
         "tokens": {"store": redis.url, "key": {"env": "STORE_KEY"}},
-        "providers": {"vendor": vendor.provider_config()},
+        "providers": {"vendor": {**vendor.provider_config(), **entry}},
         "routes": {"/v": "vendor"},
     }
     path = folder / "authproxy.yaml"
@@ -149,6 +151,38 @@ async def test_kill_9_of_the_owner_in_mid_rotation_and_no_replica_sends_the_spen
                     while vendor.logins < 2:
                         assert await mutate(urls[1]) == 200
         assert (vendor.logins, vendor.sessions.reuses) == (2, 0)
+
+
+async def test_five_replicas_with_a_bad_secret_stay_within_the_budget_of_one(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """One refused login for all of them, and one more when all of them are told to try again."""
+    async with One45() as vendor:
+        with replicas(5, redis, tmp_path, vendor, client_secret={"value": "k6c1f0wrong-and-not-a-secret"}) as group:
+            urls = await addresses(group)
+            async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+
+                async def ask_all() -> set[tuple[int, str]]:
+                    answers = await asyncio.gather(
+                        *(client.get(f"{url}/v/api/v1/x") for url in urls for _ in range(20))
+                    )
+                    return {(answer.status_code, answer.json()["code"]) for answer in answers}
+
+                for logins in (1, 2):
+                    assert await ask_all() == await ask_all() == {(502, "credential_rejected")}
+                    assert len(vendor.login_requests) == logins
+                    for one in group:
+                        told = (await client.get(f"http://{one.listening['admin']}/readyz?verbose")).text
+                        assert "vendor refused: 401 from its login endpoint" in told
+                    for replica in group:
+                        replica.process.send_signal(signal.SIGHUP)
+                    for replica in group:
+                        await until(lambda r=replica, n=logins: "".join(r.err).count("configuration reloaded") == n)
+                refused = [
+                    await metric(client, one, 'authproxy_token_fetches_total{outcome="refused"') for one in group
+                ]
+                assert sum(refused) == 2
+        assert vendor.api_requests == []
 
 
 async def test_redis_that_dies_under_way_fails_no_client_until_the_token_does(

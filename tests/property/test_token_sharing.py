@@ -1,8 +1,8 @@
 """Whatever happens to two replicas and to the store between them, the promises about shared tokens hold.
 
 Hypothesis drives two processes upon one store through asking, rejecting, logins that end well or badly, kills, pauses
-that outlast the lease, and a store that is away, loses writes or forgets everything. The vendor rotates refresh tokens
-and remembers who sent which.
+that outlast the lease, and a store that is away, loses writes or forgets everything. The vendor rotates refresh tokens,
+remembers who sent which, and counts the logins that it refuses.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from proxy.errors import CredentialUnavailable
+from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.credential import Credential
-from proxy.tokens.failure import LoginUnavailable
+from proxy.tokens.failure import LoginRefused, LoginUnavailable
 from proxy.tokens.stores.entry import Entry
-from proxy.tokens.stores.store import StoreUnavailable, Turn, TurnLost
+from proxy.tokens.stores.store import Setback, StoreUnavailable, Turn, TurnLost
 from proxy.tokens.token import Grant, Token, TokenPolicy
 from tests.clock import FakeClock
 from tests.login_endpoint import SteadyRandom
@@ -44,6 +44,7 @@ class SharedStore:
     lease_ends: float | None = None
     is_away: bool = False
     troubles: list[WriteTrouble] = field(default_factory=list)
+    setback: tuple[str, float] | None = None
 
     def holder(self) -> Replica | None:
         if self.lease_ends is not None and self.clock.now() >= self.lease_ends:
@@ -53,6 +54,16 @@ class SharedStore:
     def found(self) -> Entry | None:
         return None if self.entry is None else replace(self.entry, age=self.clock.now() - self.born)
 
+    def heard(self) -> Setback | None:
+        return None if self.setback is None else Setback(self.setback[0], self.clock.now() - self.setback[1])
+
+    def note(self, replica: Replica, text: str) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        if self.holder() is not replica:
+            raise TurnLost("taken over")
+        self.setback = (text, self.clock.now())
+
     def write(self, replica: Replica, entry: Entry) -> None:
         trouble = self.troubles.pop(0) if self.troubles else None
         if self.is_away or trouble == "refused":
@@ -61,6 +72,8 @@ class SharedStore:
             raise TurnLost("taken over")
         if self.entry is None or self.entry.serial != entry.serial:
             self.born = self.clock.now() - entry.age
+        if entry.serial > (self.entry.serial if self.entry is not None else 0):
+            self.setback = None
         self.entry = entry
         if trouble is not None:
             raise StoreUnavailable("the answer is lost")
@@ -75,6 +88,7 @@ class Replica:
     credential: Credential = field(init=False)
     waiting: list[asyncio.Task[Token]] = field(default_factory=list)
     kind = "redis"
+    is_shared = True
     trouble = None
 
     @asynccontextmanager
@@ -83,6 +97,9 @@ class Replica:
 
         async def write(entry: Entry) -> None:
             store.write(self, entry)
+
+        async def note(text: str) -> None:
+            store.note(self, text)
 
         while True:
             if store.is_away:
@@ -96,7 +113,7 @@ class Replica:
             await asyncio.sleep(0)
         store.owner, store.lease_ends = self, None
         try:
-            yield Turn(found, True, write)
+            yield Turn(found, True, write, store.heard(), note)
         finally:
             if self.is_alive and store.owner is self:
                 store.owner = None
@@ -130,8 +147,10 @@ class SharedTokenMachine(RuleBasedStateMachine):
         self.broken: list[str] = []
         self.expiries: dict[str, float] = {}
         self.usable_until = 0.0
-        self.unspent = {"initial"}
+        self.unspent: set[str] = set()
         self.lost_by: dict[str, Replica] = {}
+        # Of those alone that everybody can know of.
+        self.refused_at: list[float] = []
         # With it a second login may be right; with an excuse, a caller may get none.
         self.trouble = self.excuse = False
         self.replicas = [self.start(), self.start()]
@@ -164,6 +183,7 @@ class SharedTokenMachine(RuleBasedStateMachine):
             if not (sent in self.unspent or self.lost_by.pop(sent, None) is replica):
                 self.broken.append(f"{sent} was sent again, and may be spent")
             self.unspent.discard(sent)
+        self.look_at_the_budget(replica)
         if self.single_live and self.store.holder() is not replica:
             self.broken.append("a login without a turn")
         if not self.trouble and self.clock.now() < self.usable_until:
@@ -172,8 +192,17 @@ class SharedTokenMachine(RuleBasedStateMachine):
         self.calls.append(call)
         return await call.ending
 
+    def look_at_the_budget(self, replica: Replica) -> None:
+        now = self.clock.now()
+        if not self.store.is_away and self.store.holder() is replica and self.refused_at:
+            pauses = (60, 120, 300, 900)
+            if now < self.refused_at[-1] + pauses[min(len(self.refused_at), 4) - 1] - 1e-6:
+                self.broken.append("a login in the pause after a refusal")
+            if sum(moment > now - 3600 + 1e-6 for moment in self.refused_at) >= 5:
+                self.broken.append("more than five refusals within an hour")
+
     @precondition(lambda self: self.calls)
-    @rule(which=st.integers(0, 1), ending=st.sampled_from(["ok", "ok", "ok", "lost", "unreachable"]),
+    @rule(which=st.integers(0, 1), ending=st.sampled_from(["ok", "ok", "ok", "lost", "unreachable", "refused", "refused"]),
           lifetime=st.sampled_from([5.0, 100.0, 3600.0]))  # fmt: skip
     def end_a_call(self, which: int, ending: str, lifetime: float) -> None:
         call = self.calls.pop(which % len(self.calls))
@@ -183,6 +212,7 @@ class SharedTokenMachine(RuleBasedStateMachine):
             self.unspent.add(f"r{number}")
             margin = min(2.0, lifetime * 0.02) if self.single_live else min(60.0, lifetime / 5)
             self.usable_until = call.began + lifetime - margin - 1e-6
+            self.refused_at = []
             # A token that could not be stored is one that the other replica cannot know of.
             is_well = not self.store.troubles and not self.store.is_away and self.store.holder() is call.replica
             self.trouble = not is_well
@@ -193,6 +223,12 @@ class SharedTokenMachine(RuleBasedStateMachine):
             if call.sent is not None:
                 self.lost_by[call.sent] = call.replica
             call.ending.set_exception(LoginUnavailable("timeout", is_lost=True))
+        elif ending == "refused":
+            self.excuse = True
+            if call.sent is None:
+                is_noted = not self.store.is_away and self.store.holder() is call.replica
+                self.refused_at = [*self.refused_at, self.clock.now()] if is_noted else []
+            call.ending.set_exception(LoginRefused("refused", status=401))
         else:
             self.excuse = True
             if call.sent is not None:
@@ -222,13 +258,20 @@ class SharedTokenMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
         self.settle()
 
+    @rule(times=st.integers(2, 8))
+    def live_with_a_bad_secret(self, times: int) -> None:
+        """The way to the end of the budget is long, and seldom found by chance."""
+        for number in range(times):
+            self.ask(number % 2)
+            if self.calls:
+                self.end_a_call(0, "refused", 5.0)
+            self.pass_time(self.replicas[number % 2].credential.next_attempt_in or 1.0)
+
     # --- Misfortune -------------------------------------------------------------------------------------------------
 
     @rule(which=st.integers(0, 1))
     def kill(self, which: int) -> None:
         """And start again. What it had fetched and not yet stored is lost, and its lease ends by itself."""
-        if self.expiries and self.store.entry is None:
-            return  # The store has forgotten: who starts now cannot know that the first refresh token is spent.
         replica = self.replicas[which]
         if any(call.replica is replica for call in self.calls):
             self.usable_until = 0.0
@@ -259,9 +302,8 @@ class SharedTokenMachine(RuleBasedStateMachine):
 
     @rule()
     def the_store_forgets_everything(self) -> None:
-        """A process that ran before remembers at least that it had something there."""
-        if all(replica.credential.generation for replica in self.replicas):
-            self.store.entry, self.trouble = None, True
+        self.store.entry, self.store.setback, self.trouble = None, None, True
+        self.refused_at = []
 
     # --- Turning the loop -------------------------------------------------------------------------------------------
 
@@ -288,7 +330,7 @@ class SharedTokenMachine(RuleBasedStateMachine):
     def look_at(self, caller: asyncio.Task[Token]) -> None:
         error = caller.exception()
         if error is not None:
-            assert isinstance(error, CredentialUnavailable), error
+            assert isinstance(error, CredentialUnavailable | CredentialRejected), error
             assert self.excuse, "no token, and nothing was wrong"
             return
         token = caller.result()

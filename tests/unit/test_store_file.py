@@ -13,9 +13,9 @@ from threading import Event
 
 import pytest
 
-from proxy.errors import CredentialUnavailable
+from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.secret import Secret
-from proxy.tokens.failure import LoginUnavailable
+from proxy.tokens.failure import LoginRefused, LoginUnavailable
 from proxy.tokens.stores import durable
 from proxy.tokens.stores.entry import DAY, Entry
 from proxy.tokens.stores.file_store import FileStore
@@ -466,3 +466,62 @@ async def test_the_mark_is_on_disk_before_the_token_is_sent_and_the_new_one_befo
     copy.write_bytes(path.read_bytes())
     found = await again(copy, clock)
     assert found is not None and (found.refresh_token, found.is_sent) == (Secret("refresh-2"), False)
+
+
+# --- A bad secret over restarts -----------------------------------------------------------------------------------------
+
+
+async def test_restarts_with_a_bad_secret_try_once_each_and_stay_within_the_budget(path: Path) -> None:
+    """A supervisor that starts the proxy again and again locks no account."""
+    clock = FakeClock()
+    vendor = RotatingVendor(clock, failure=LoginRefused("401 from its login endpoint", status=401))
+    for number in range(10):
+        store = file_store(path, clock)
+        proxy = life(vendor, store)
+        for _ in range(3):
+            with pytest.raises(CredentialRejected):
+                await proxy.value()
+        await kill(store)
+        clock.advance(10)
+        assert vendor.logins == min(number + 1, 5)
+    clock.advance(3600)
+    vendor.failure = None
+    proxy = life(vendor, file_store(path, clock))
+    assert await proxy.value() == "access-1"
+    assert proxy.credential.last_error is None
+
+
+async def test_a_setback_leaves_the_entry_as_it_is_and_the_next_token_ends_it(path: Path) -> None:
+    clock = FakeClock()
+    vendor = RotatingVendor(clock)
+    store = file_store(path, clock)
+    proxy = life(vendor, store)
+    await proxy.value()
+    clock.advance(100)
+    vendor.before = vendor.lose
+    vendor.failure = LoginRefused("refused", status=401)
+    with pytest.raises(CredentialRejected):
+        await proxy.value()
+    async with store.turn("key", 0) as turn:
+        assert turn.setback is not None and turn.entry is not None and turn.entry.refresh_token is None
+    vendor.failure = None
+    clock.advance(60)
+    await proxy.value()
+    async with store.turn("key", 0) as turn:
+        assert turn.setback is None and turn.entry is not None and turn.entry.refresh_token is not None
+
+
+async def test_an_old_setback_is_forgotten_with_the_entry_that_never_was(path: Path) -> None:
+    clock = FakeClock()
+    store = file_store(path, clock)
+    async with store.turn("key", 0) as turn:
+        await turn.note("something")
+    await kill(store)
+    clock.advance(4499)
+    store = file_store(path, clock)
+    async with store.turn("key", 0) as turn:
+        assert turn.setback is not None and turn.setback.age == pytest.approx(4499)
+    await kill(store)
+    clock.advance(2)
+    async with file_store(path, clock).turn("key", 0) as turn:
+        assert turn.setback is None

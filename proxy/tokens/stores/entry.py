@@ -22,6 +22,7 @@ class Entry:
     `serial` counts up over all processes that share the store: the higher one is the newer token. `age` is the
     seconds since the token was asked for, `lifetime` its seconds from then on; inf is for ever. `is_sent` says that
     the refresh token went out and that no answer to it is known: whether it is spent, nobody can tell.
+    `follows_rejection` says that the token was asked for because the one before it had been rejected.
     """
 
     serial: int = 0
@@ -30,6 +31,7 @@ class Entry:
     age: float = 0.0
     refresh_token: Secret | None = None
     is_sent: bool = False
+    follows_rejection: bool = False
 
     @property
     def is_alive(self) -> bool:
@@ -50,6 +52,7 @@ def to_text(entry: Entry) -> str:
             "lifetime": None if entry.lifetime == inf else entry.lifetime,
             "refresh_token": _revealed(entry.refresh_token),
             "is_sent": entry.is_sent,
+            "follows_rejection": entry.follows_rejection,
         }
     )
 
@@ -66,6 +69,7 @@ def from_text(text: str | bytes, age: float) -> Entry:
             age=age,
             refresh_token=_secret(document["refresh_token"]),
             is_sent=bool(document["is_sent"]),
+            follows_rejection=bool(document["follows_rejection"]),
         )
     except (KeyError, TypeError):
         raise ValueError("not an entry") from None

@@ -7,26 +7,22 @@ nobody.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from proxy.clock import Clock
 from proxy.tokens.observer import StoreObserver
 from proxy.tokens.stores import durable
 from proxy.tokens.stores.disk import Disk
-from proxy.tokens.stores.entry import Entry, from_text, to_text
+from proxy.tokens.stores.entry import Entry
 from proxy.tokens.stores.file_form import parsed, written
+from proxy.tokens.stores.file_record import FileRecord, record_from, record_text
 from proxy.tokens.stores.health import StoreHealth
 from proxy.tokens.stores.sealing import Broken, OtherKey, Seal
-from proxy.tokens.stores.store import StoreRefused, StoreUnavailable, Turn
-
-# A wall clock that was set back further than this says nothing about how old an entry is.
-TOLERATED_DRIFT = 5.0
+from proxy.tokens.stores.store import SETBACK_KEPT, StoreRefused, StoreUnavailable, Turn
 
 log = logging.getLogger("authproxy.tokens.store")
 
@@ -35,6 +31,7 @@ class FileStore:
     """Raises StoreRefused if another process has the file, if another key sealed it, or if its folder will not do."""
 
     kind = "file"
+    is_shared = False
 
     def __init__(
         self,
@@ -71,13 +68,13 @@ class FileStore:
         name = self._seal.name(key)
 
         async def write(entry: Entry) -> None:
-            before = self._entry(name)
-            if before is not None and before.serial == entry.serial:
-                entry = replace(entry, age=before.age)
-            self._sealed[name] = self._close(name, entry)
-            await self._save()
+            await self._put(name, self._record(name).with_entry(entry, self._clock.wall()))
 
-        yield Turn(self._entry(name), True, write)
+        async def note(text: str) -> None:
+            await self._put(name, self._record(name).with_setback(text, self._clock.wall()))
+
+        record, wall = self._record(name), self._clock.wall()
+        yield Turn(record.entry(wall), True, write, record.setback(wall), note)
 
     def retire(self, key: str) -> None:
         """It may come back."""
@@ -131,7 +128,7 @@ class FileStore:
             self._set_aside(f"{len(sealed) - len(readable)} of its {len(sealed)} entries are broken")
             # The rest is as good as ever, and must be on disk again before the next crash.
             self._is_unwritten = True
-        self._sealed = {name: text for name, text in readable.items() if self._opened(name, text).seconds_to_keep > 0}
+        self._sealed = {name: text for name, text in readable.items() if self._is_worth_keeping(name, text)}
 
     def _set_aside(self, what: str) -> None:
         self._health.failed("open", what)
@@ -144,25 +141,26 @@ class FileStore:
 
     # --- Entries ----------------------------------------------------------------------------------------
 
-    def _close(self, name: str, entry: Entry) -> bytes:
-        return self._seal.seal(json.dumps([self._clock.wall() - entry.age, to_text(entry)]), name)
-
-    def _entry(self, name: str) -> Entry | None:
+    def _record(self, name: str) -> FileRecord:
         sealed = self._sealed.get(name)
-        return None if sealed is None else self._opened(name, sealed)
-
-    def _opened(self, name: str, sealed: bytes) -> Entry:
-        """Raises OtherKey, Broken or ValueError."""
-        born, text = json.loads(self._seal.open(sealed, name))
-        age = self._clock.wall() - born
-        return from_text(text, 0.0 if -TOLERATED_DRIFT < age < 0 else age)
+        return FileRecord() if sealed is None else record_from(self._seal.open(sealed, name))
 
     def _can_be_opened(self, name: str, sealed: bytes) -> bool:
         try:
-            self._opened(name, sealed)
-        except (OtherKey, Broken, ValueError, TypeError):
+            record_from(self._seal.open(sealed, name)).entry(self._clock.wall())
+        except (OtherKey, Broken, ValueError):
             return False
         return True
+
+    def _is_worth_keeping(self, name: str, sealed: bytes) -> bool:
+        record, wall = record_from(self._seal.open(sealed, name)), self._clock.wall()
+        entry, setback = record.entry(wall), record.setback(wall)
+        return (entry is not None and entry.seconds_to_keep > 0) or (setback is not None and setback.age < SETBACK_KEPT)
+
+    async def _put(self, name: str, record: FileRecord) -> None:
+        """Raises StoreUnavailable; it counts all the same while this process lives."""
+        self._sealed[name] = self._seal.seal(record_text(record), name)
+        await self._save()
 
     # --- Writing ----------------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ class RedisCalls:
         self._redis = _client(address, access)
         register = self._redis.register_script
         self._scripts = {
-            text: register(text) for text in (scripts.BEGIN, scripts.WRITE, scripts.RENEW, scripts.RELEASE)
+            text: register(text)
+            for text in (scripts.BEGIN, scripts.WRITE, scripts.NOTE, scripts.RENEW, scripts.RELEASE)
         }
 
     async def aclose(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import random
 from secrets import token_hex
+from typing import Any
 
 from proxy.tokens.failure import LoginUnavailable
 from proxy.tokens.observer import StoreObserver
@@ -22,7 +23,7 @@ from proxy.tokens.stores.entry import Entry, from_text, to_text
 from proxy.tokens.stores.health import StoreHealth
 from proxy.tokens.stores.redis_calls import RedisCalls
 from proxy.tokens.stores.sealing import Broken, OtherKey, Seal
-from proxy.tokens.stores.store import StoreUnavailable, Turn, TurnLost
+from proxy.tokens.stores.store import SETBACK_KEPT, Setback, StoreUnavailable, Turn, TurnLost
 
 PREFIX = "authproxy:"
 KEY_NAME = PREFIX + "key"
@@ -38,6 +39,7 @@ class RedisStore:
     """Connects when it is needed. `lease` and `longest_wait` are in seconds."""
 
     kind = "redis"
+    is_shared = True
 
     def __init__(
         self,
@@ -93,25 +95,27 @@ class RedisStore:
         loop = asyncio.get_running_loop()
         ends, pause = loop.time() + self._longest_wait, FIRST_LOOK
         while True:
-            verdict, serial, sealed, age = await self._begin(name, owner, after)
+            verdict, serial, *rest = await self._begin(name, owner, after)
             if verdict != "held":
-                return self._turn(name, owner, verdict == "owner", self._entry(name, serial, sealed, age))
+                entry, setback = self._entry(name, serial, *rest[:2]), self._setback(name, *rest[2:])
+                return self._turn(name, owner, verdict == "owner", entry, setback)
             if loop.time() > ends:
                 raise LoginUnavailable("another replica is still logging in")
             await asyncio.sleep(pause * (0.5 + random() / 2))
             pause = min(pause * 1.5, LATER_LOOKS)
 
-    async def _begin(self, name: str, owner: str, after: int) -> tuple[str, str, bytes, int]:
+    async def _begin(self, name: str, owner: str, after: int) -> tuple[Any, ...]:
+        """The verdict, the entry's serial, what is sealed in it, its age in ms; the last two for the setback, too."""
         keys = (*_keys(name), KEY_NAME)
         answer = await self._redis.call("read", scripts.BEGIN, keys, owner, _ms(self._lease), after, self._seal.key_id)
-        verdict, serial, sealed, age = answer
+        verdict, serial, *rest = answer
         if verdict == b"other key":
             self._health.failed("read", OTHER_KEY)
             raise StoreUnavailable(f"the token store cannot be used: {OTHER_KEY}")
         self._health.worked()
-        return verdict.decode(), serial.decode(), sealed, age
+        return verdict.decode(), serial.decode(), *rest
 
-    def _turn(self, name: str, owner: str, is_owner: bool, entry: Entry | None) -> Turn:
+    def _turn(self, name: str, owner: str, is_owner: bool, entry: Entry | None, setback: Setback | None) -> Turn:
         async def write(entry: Entry) -> None:
             # The serial outside, which Redis compares, is the one inside: the name that it is bound to has both.
             sealed = self._seal.seal(to_text(entry), _bound(name, str(entry.serial)))
@@ -119,7 +123,12 @@ class RedisStore:
             if not await self._redis.call("write", scripts.WRITE, _keys(name), *arguments):
                 raise TurnLost("another replica has taken over")
 
-        return Turn(entry, is_owner, write)
+        async def note(text: str) -> None:
+            arguments = (owner, self._seal.seal(text, _bound(name, "setback")), _ms(SETBACK_KEPT))
+            if not await self._redis.call("write", scripts.NOTE, _keys(name)[1:], *arguments):
+                raise TurnLost("another replica has taken over")
+
+        return Turn(entry, is_owner, write, setback, note)
 
     def _entry(self, name: str, serial: str, sealed: bytes, age: int) -> Entry | None:
         if not serial:
@@ -131,25 +140,34 @@ class RedisStore:
             self._health.failed("read", "an entry in it is broken")
             return Entry(serial=int(serial))
 
+    def _setback(self, name: str, sealed: bytes, age: int) -> Setback | None:
+        try:
+            return Setback(self._seal.open(sealed, _bound(name, "setback")).decode(), age / 1000) if sealed else None
+        except (Broken, OtherKey):
+            self._health.failed("read", "an entry in it is broken")
+            return None
+
     async def _keep(self, name: str, owner: str) -> None:
         """Renew the lease until it is lost, or nobody needs it any more."""
         is_ours = True
         while is_ours:
             await asyncio.sleep(self._lease / 3)
             try:
-                is_ours = bool(await self._redis.call("lease", scripts.RENEW, _keys(name)[1:], owner, _ms(self._lease)))
+                is_ours = bool(
+                    await self._redis.call("lease", scripts.RENEW, _keys(name)[1:2], owner, _ms(self._lease))
+                )
             except StoreUnavailable:
                 pass  # Away for a moment, perhaps; if for longer, another replica takes over.
 
     async def _release(self, name: str, owner: str) -> None:
         try:
-            await self._redis.call("lease", scripts.RELEASE, _keys(name)[1:], owner)
+            await self._redis.call("lease", scripts.RELEASE, _keys(name)[1:2], owner)
         except StoreUnavailable:
             pass  # It ends by itself.
 
 
-def _keys(name: str) -> tuple[str, str]:
-    return f"{PREFIX}{{{name}}}:entry", f"{PREFIX}{{{name}}}:lease"
+def _keys(name: str) -> tuple[str, str, str]:
+    return f"{PREFIX}{{{name}}}:entry", f"{PREFIX}{{{name}}}:lease", f"{PREFIX}{{{name}}}:setback"
 
 
 def _bound(name: str, serial: str) -> str:

@@ -35,22 +35,45 @@ class TurnLost(StoreTrouble):
     """Another process has taken over: what this one wanted to write was not written."""
 
 
+# In seconds: the hour of the login budget, and the longest pause after it.
+SETBACK_KEPT = 4500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """That the last login failed, in words that the store does not read, and the seconds since it was noted."""
+
+    text: str
+    age: float
+
+
+async def _nowhere(what: object) -> None:
+    """There is nowhere to write it to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """`write` replaces the entry; raises StoreUnavailable or TurnLost. Only an owner may call it.
 
-    While the serial stays the same the token does too, and its age goes on from where it was.
+    While the serial stays the same the token does too, and its age goes on from where it was. An owner may also
+    `note` a setback, for whoever has the next turn; it raises the same, and an entry with a higher serial ends it.
     """
 
     entry: Entry | None
     is_owner: bool
     write: Callable[[Entry], Awaitable[None]]
+    setback: Setback | None = None
+    note: Callable[[str], Awaitable[None]] = _nowhere
 
 
 class TokenStore(Protocol):
     @property
     def kind(self) -> str:
         """`memory`, `file` or `redis`."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes use it at the same time."""
 
     @property
     def trouble(self) -> str | None:
@@ -76,6 +99,7 @@ class MemoryStore:
     """Ends with the process. Access tokens are not its business: the cache has them, and sweeps them."""
 
     kind = "memory"
+    is_shared = False
     trouble = None
 
     def __init__(self) -> None:
@@ -99,9 +123,5 @@ class MemoryStore:
         self._entries.clear()
 
 
-async def _forget(entry: Entry) -> None:
-    """There is nowhere to write it to."""
-
-
 # What is left when the store is away: one knows of nothing, and may log in.
-ALONE = Turn(None, True, _forget)
+ALONE = Turn(None, True, _nowhere)
