@@ -15,6 +15,7 @@ from typing import Literal
 
 from proxy.clock import Clock
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.tokens import life
 from proxy.tokens import standing as verdicts
 from proxy.tokens.failure import LoginFailure, LoginHeldBack, LoginMalformed, LoginUnavailable, Outcome
 from proxy.tokens.holders import Holders
@@ -100,7 +101,9 @@ class Credential:
     def rejected(self, generation: int) -> bool:
         """An answer said that this token died; whether a replay with what token() gives next may do better."""
         before, now = self._standing, self._around.clock.now()
-        verdict, self._standing = verdicts.rejected(before, generation, now)
+        token = self._around.live.get(self.key)
+        is_at_its_end = token is not None and life.is_at_its_end(token, now)
+        verdict, self._standing = verdicts.rejected(before, generation, now, is_at_its_end=is_at_its_end)
         if self._standing.cool_until > before.cool_until:
             log.warning(
                 "provider %s: it refuses tokens that were just obtained: callers get its answers as they are, and no "

@@ -10,12 +10,17 @@ machine sleeps, the wall clock has moved on, and the later of the two counts.
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 
 from proxy.tokens.token import Grant, Token, TokenPolicy
 
 DEFAULT_MARGIN = 60.0
 LARGEST_MARGIN_SHARE = 0.2
 JITTER_SHARE = 0.25
+# A fifth of five seconds is one login in five for nothing: below this the share shrinks with the life.
+SHORT_LIFE = 30.0
+# Servers that count in whole seconds end a token up to one second early.
+WHOLE_SECOND = 1.0
 # A request takes its time to arrive. Where no replay can be hidden behind a spare token, stop a little early.
 SINGLE_LIVE_MARGIN = 2.0
 SINGLE_LIVE_MARGIN_SHARE = 0.02
@@ -56,8 +61,18 @@ def phase(token: Token, now: float, wall: float) -> Phase:
     return Phase.DUE if moment >= token.refresh_at else Phase.FRESH
 
 
+def is_at_its_end(token: Token, now: float) -> bool:
+    """Whether a token that dies now dies of age, though a little early."""
+    lifetime, rest = token.expires_at - token.obtained_at, token.expires_at - now
+    return lifetime < inf and rest <= min(max(lifetime * LARGEST_MARGIN_SHARE, WHOLE_SECOND), lifetime / 2)
+
+
 def _margin(lifetime: float, policy: TokenPolicy, jitter: float) -> float:
     if policy.single_live:
         return min(SINGLE_LIVE_MARGIN, lifetime * SINGLE_LIVE_MARGIN_SHARE)
-    wanted = DEFAULT_MARGIN if policy.refresh_margin is None else policy.refresh_margin
-    return min(wanted, lifetime * LARGEST_MARGIN_SHARE) * (1 - JITTER_SHARE * jitter)
+    largest = lifetime * LARGEST_MARGIN_SHARE
+    if policy.refresh_margin is None:
+        margin = min(DEFAULT_MARGIN, largest * min(1.0, lifetime / SHORT_LIFE))
+    else:
+        margin = min(policy.refresh_margin, largest)
+    return margin * (1 - JITTER_SHARE * jitter)

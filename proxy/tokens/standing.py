@@ -7,6 +7,7 @@ Rules:
   the vendor's answer goes to the caller and the token stays in use, since fetching again does not help.
 - So do a few such tokens in a row that were accepted by one caller and rejected to another within seconds: some
   part of the API answers as if the token were dead, whatever token it sees.
+- A token that the vendor had accepted and that dies when its time is almost over has died of age: nothing follows.
 - Cool-downs double. A token that served for long, or that was accepted and then renewed because of its age, ends
   the series. One that was only rejected, and lately, does not: its successor cools down at its first rejection.
 """
@@ -31,6 +32,7 @@ class Standing:
     was_accepted: bool = False
     follows_rejection: bool = False
     was_dropped: bool = False
+    died_of_age: bool = False
     has_cooled: bool = False
     cool_downs: int = 0
     cool_until: float = -inf
@@ -50,7 +52,8 @@ class Verdict:
 
 def follows_rejection(standing: Standing, now: float) -> bool:
     """Whether the next token is fetched because of rejections. A fetch while cooling down does not clear the record."""
-    return standing.was_dropped or standing.is_cooling(now) or _only_met_rejections(standing, now)
+    was_rejected = standing.was_dropped and not standing.died_of_age
+    return was_rejected or standing.is_cooling(now) or _only_met_rejections(standing, now)
 
 
 def renewed(standing: Standing, now: float) -> Standing:
@@ -78,6 +81,7 @@ def _next(standing: Standing, now: float, *, follows_rejection: bool) -> Standin
         was_accepted=False,
         follows_rejection=follows_rejection,
         was_dropped=False,
+        died_of_age=False,
         has_cooled=False,
     )
 
@@ -89,12 +93,16 @@ def accepted(standing: Standing, generation: int) -> Standing:
     return replace(standing, was_accepted=True)
 
 
-def rejected(standing: Standing, generation: int, now: float) -> tuple[Verdict, Standing]:
-    """After an answer that says the token died."""
+def rejected(
+    standing: Standing, generation: int, now: float, *, is_at_its_end: bool = False
+) -> tuple[Verdict, Standing]:
+    """After an answer that says the token died; `is_at_its_end` if it had not long to live anyway."""
     if generation < standing.generation or standing.was_dropped:
         return Verdict(replay=True), standing
     if standing.is_cooling(now):
         return Verdict(replay=False), standing
+    if is_at_its_end and standing.was_accepted:
+        return _drop(replace(standing, died_of_age=True))
     if not standing.follows_rejection or standing.has_cooled:
         return _drop(standing)
     if not standing.was_accepted:

@@ -207,6 +207,16 @@ async def test_tokens_of_a_certified_server_live_as_long_as_it_says() -> None:
         assert 5 <= len(on.asked) <= 7
 
 
+async def test_tokens_of_five_seconds_from_a_server_that_counts_whole_ones_fail_no_request() -> None:
+    """It ends some up to a second early. A minute of them, with requests beside and after each end, costs no cool-down."""
+    async with here({}, lifetimes={"ClientCredentials": 5}) as on:
+        for _ in range(240):
+            answers = await asyncio.gather(*(on.ask("POST", body=b"x") for _ in range(3)))
+            assert {answer.status for answer in answers} == {200}
+            await on.advance(0.25)
+        assert 12 <= len(on.asked) <= 16
+
+
 async def test_a_token_that_is_revoked_early_costs_one_login_and_nobody_notices() -> None:
     """At the revocation endpoint (RFC 7009), while requests go on; each of them is carried out once."""
     async with here({}) as on:

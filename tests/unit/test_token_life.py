@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.secret import Secret
-from proxy.tokens.life import Phase, phase, token_from
+from proxy.tokens.life import Phase, is_at_its_end, phase, token_from
 from proxy.tokens.token import Grant, Token, TokenPolicy
 
 
@@ -23,8 +23,12 @@ def token(lifetime: float, jitter: float = 0.0, is_dated: bool = False, **policy
         (3600, {}, 0.0, 60),
         (3600, {}, 1.0, 45),
         (100, {}, 0.0, 20),
-        (5, {}, 0.0, 1),
-        (5, {}, 1.0, 0.75),
+        (30, {}, 0.0, 6),
+        (15, {}, 0.0, 1.5),
+        (5, {}, 0.0, 1 / 6),
+        (5, {}, 1.0, 0.125),
+        (5, {"refresh_margin": 300}, 0.0, 1),
+        (5, {"refresh_margin": 0.5}, 0.0, 0.5),
         (3600, {"refresh_margin": 300}, 0.0, 300),
         (3600, {"refresh_margin": 3000}, 0.0, 720),
         (14_400, {"single_live": True}, 0.0, 2),
@@ -36,6 +40,30 @@ def test_the_margin_before_expiry(lifetime: float, policy: dict[str, Any], jitte
     made = token(lifetime, jitter, **policy)
     assert made.expires_at == 1000 + lifetime
     assert made.expires_at - made.refresh_at == pytest.approx(margin)
+
+
+@pytest.mark.parametrize("lifetime", [0.001, 0.5, 1, 5, 29.9, 30, 31, 299, 300, 301, 3600, 1e9])
+@pytest.mark.parametrize("jitter", [0.0, 0.999])
+def test_the_margin_is_never_more_than_a_fifth_nor_than_a_minute(lifetime: float, jitter: float) -> None:
+    made = token(lifetime, jitter)
+    assert 0 < made.expires_at - made.refresh_at <= min(60, lifetime / 5) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "age", "expected"),
+    [
+        (100, 79, False),
+        (100, 80, True),
+        (3, 1.9, False),
+        (3, 2, True),
+        (1, 0.4, False),
+        (1, 0.5, True),
+        (inf, 9e9, False),
+    ],
+)
+def test_when_a_token_dies_of_age(lifetime: float, age: float, expected: bool) -> None:
+    """In its last fifth, or up to a second early, which is how servers end it that count in whole seconds."""
+    assert is_at_its_end(token(lifetime), 1000 + age) is expected
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,33 @@ STORIES: dict[str, list[Event]] = {
         (32, "rejected", 4, PASS_ON),
         (33, "rejected", 4, DROP),
     ],
+    "tokens that die of age a little early are no quick deaths, however many": [
+        (0, "renewed", 1, None),
+        *(
+            step
+            for number in range(1, 20)
+            for step in [
+                (number * 4.0, "accepted", number, None),
+                (number * 4.0, "rejected at its end", number, DROP),
+                (number * 4.0, "rejected", number, REPLAY),
+                (number * 4.0, "renewed", number + 1, None),
+            ]
+        ),
+    ],
+    "a token that nobody ever accepted does not die of age": [
+        (0, "renewed", 1, None),
+        (5, "rejected at its end", 1, DROP),
+        (5, "renewed", 2, None),
+        (10, "rejected at its end", 2, PASS_ON),
+    ],
+    "dying of age ends no cool-down": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (1, "accepted", 2, None),
+        (5, "rejected at its end", 2, PASS_ON),
+    ],
     "such deaths count only within seconds of each other": [
         (0, "renewed", 1, None),
         (1, "rejected", 1, DROP),
@@ -148,7 +175,7 @@ def test_story(name: str) -> None:
         elif event == "accepted":
             standing = accepted(standing, generation)
         else:
-            said, standing = rejected(standing, generation, now)
+            said, standing = rejected(standing, generation, now, is_at_its_end=event.endswith("end"))
         assert said == verdict, f"step {step} at {now} s"
 
 
