@@ -162,12 +162,12 @@ class App:
     def _take(self, current: Current, by_person: bool) -> None:
         """Put a configuration into effect, between one request and the next."""
         old, settings = self._assembly, current.settings
-        self._assembly = new = self._expected(assemble(settings, self._clocks, self.tokens, current.trusts))
+        self._assembly = new = self._expected(assemble(settings, self._clocks, self.tokens, current.trusts, old))
         self._gateway.routes = new.routes
         self._serving.let_in(settings.server)
-        # Requests that are under way hold connections of the old pools; those close as they are given back.
-        old.retire()
-        self._readings.retire(old)
+        # Requests that are under way hold connections of the old pools; those close as they are given back. Providers
+        # that did not change keep theirs.
+        self._readings.retire(old.retire(new))
         self.tokens.retain(new.credentials)
         self._clocks.retain([(name, provider.base_url) for name, provider in settings.providers.items()])
         if by_person:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from proxy.clock import Clock
 from proxy.config.models import ProviderSettings, RouteSettings, Settings, TokenStoreSettings
+from proxy.config.sameness import says_the_same
 from proxy.gateway.route import Provider, Route, RouteTable
 from proxy.schemes.base import ProviderContext
 from proxy.tokens.cache import TokenCache
@@ -44,10 +45,23 @@ class Assembly:
                 names[provider.scheme.credential.key] += (name,)
         return dict(names)
 
-    def retire(self) -> None:
-        """Let requests that are under way end, and keep no connection after them."""
-        for provider in self.providers.values():
-            provider.pool.retire()
+    def retire(self, successor: Assembly) -> dict[str, UpstreamPool]:
+        """Let requests that are under way end, and keep no connection after them but what the successor has, too.
+
+        Returns the pools that are over, by their providers' names.
+        """
+        kept = {id(provider.pool) for provider in successor.providers.values()}
+        over = {name: provider.pool for name, provider in self.providers.items() if id(provider.pool) not in kept}
+        for pool in over.values():
+            pool.retire()
+        return over
+
+    def pool_of(self, settings: ProviderSettings, trust: Trust) -> UpstreamPool | None:
+        """The connections of this provider, if nothing about it has changed."""
+        earlier = self.settings.providers.get(settings.name)
+        if earlier is None or self.trusts[settings.name] is not trust or not says_the_same(earlier, settings):
+            return None
+        return self.providers[settings.name].pool
 
     def close(self) -> None:
         """End every connection at once."""
@@ -85,17 +99,25 @@ class DirectLogin:
 
 
 def assemble(
-    settings: Settings, clocks: VendorClocks, tokens: TokenCache, trusted: Mapping[str, Trust] | None = None
+    settings: Settings,
+    clocks: VendorClocks,
+    tokens: TokenCache,
+    trusted: Mapping[str, Trust] | None = None,
+    earlier: Assembly | None = None,
 ) -> Assembly:
     """Build everything that a configuration names. Nothing is connected yet.
 
-    `clocks` and `tokens` outlive the assembly: credentials that a new configuration still has keep their tokens.
+    `clocks` and `tokens` outlive the assembly: credentials that a new configuration still has keep their tokens. So do
+    the connections of those providers that are as they were in the `earlier` one.
     Without `trusted` the providers' TLS files are read here, which may raise OSError; else there is no I/O.
     """
     if trusted is None:
         trusted = trusts(settings.providers.values())
     providers = {
-        name: build_provider(provider, clocks, tokens, trusted[name]) for name, provider in settings.providers.items()
+        name: build_provider(
+            provider, clocks, tokens, trusted[name], earlier.pool_of(provider, trusted[name]) if earlier else None
+        )
+        for name, provider in settings.providers.items()
     }
     routes = RouteTable(build_route(route, providers[route.provider]) for route in settings.routes)
     return Assembly(settings, routes, providers, trusted)
@@ -109,13 +131,15 @@ def token_store(settings: TokenStoreSettings, clock: Clock, observer: StoreObser
     return open_store(settings.address, access, clock, observer)
 
 
-def build_provider(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust) -> Provider:
+def build_provider(
+    settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust, pool: UpstreamPool | None = None
+) -> Provider:
     origin, base_path = split_url(settings.base_url)
     clock = clocks.of(settings.name, settings.base_url)
     login = DirectLogin(settings, trust, clock)
     context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
     settings.scheme.bind(context)
-    pool = UpstreamPool(
+    pool = pool or UpstreamPool(
         Dialer(origin, trust.context, settings.connect_timeout, settings.unix_socket),
         max_connections=settings.max_connections,
         max_waiting=settings.max_waiting,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from proxy.admin.status import StatusSnapshot, unready_because
 from proxy.assembly import Assembly
@@ -43,11 +43,11 @@ class Readings:
             ),
         )
 
-    def retire(self, assembly: Assembly) -> None:
-        """Keep what its pools have counted."""
-        for name, provider in assembly.providers.items():
-            self._waits[name] += provider.pool.waits
-            self._waited_seconds[name] += provider.pool.waited_seconds
+    def retire(self, pools: Mapping[str, UpstreamPool]) -> None:
+        """Keep what these have counted, by their providers' names."""
+        for name, pool in pools.items():
+            self._waits[name] += pool.waits
+            self._waited_seconds[name] += pool.waited_seconds
 
     def _provider(self, settings: ProviderSettings, pool: UpstreamPool) -> ProviderReading:
         credential = settings.scheme.credential

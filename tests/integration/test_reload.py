@@ -258,9 +258,65 @@ async def test_who_waited_for_a_connection_stays_counted(tmp_path: Path) -> None
             vendor.held.set()
             await asyncio.gather(*asked)
             assert await proxy.metric(series) == 1
-            for _ in range(2):
+            for most in (2, 3):
+                document["providers"]["acme"]["max_connections"] = most
+                proxy.write(document)
                 assert (await proxy.reload()).status_code == 200
                 assert await proxy.metric(series) == 1
+
+
+async def test_a_provider_that_did_not_change_keeps_its_connections(tmp_path: Path) -> None:
+    """The idle one and the one in use, whatever else changes: beside it another provider, its routes, the server."""
+    async with vendor_at() as vendor:
+        document = config(vendor, {"value": FIRST})
+        async with reloadable(tmp_path, document) as proxy:
+            held = asyncio.create_task(proxy.client.get("/acme/held"))
+            await vendor.arrived.wait()
+            await proxy.client.get("/acme/x")
+            # Beside the login's own.
+            assert vendor.upstream.connections == 3
+            for number in range(5):
+                changed = config(vendor, {"value": FIRST}, **{"/acme": "acme", f"/other-{number}": "other"})
+                other = config(vendor, {"value": FIRST})["providers"]["acme"] | {"connect_timeout": number + 1}
+                changed["providers"] = {"other": other, **changed["providers"]}
+                changed["server"]["max_connections"] = 100 + number
+                proxy.write(changed)
+                assert (await proxy.reload()).status_code == 200
+                assert (await proxy.client.get("/acme/x")).text == "Bearer token-1"
+            assert vendor.upstream.connections == 3
+            vendor.held.set()
+            assert (await held).text == "Bearer token-1"
+            await asyncio.gather(*(proxy.client.get("/acme/x") for _ in range(2)))
+            assert vendor.upstream.connections == 3, "the one that was in use is kept, too"
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "its headers": {"drop_headers": ["X-Unwanted"]},
+    "a limit": {"max_connections": 7},
+    "a time": {"connect_timeout": 3},
+    "its policy": {"refresh_margin": 3},
+}
+
+
+@pytest.mark.parametrize("change", [*CHANGES, "its secret"])
+async def test_a_provider_that_changed_uses_no_connection_from_before(change: str, tmp_path: Path) -> None:
+    """The idle one is closed at once, the one in use after its answer: some vendors bind a login to a connection."""
+    async with vendor_at() as vendor, reloadable(tmp_path, config(vendor, {"value": FIRST})) as proxy:
+        held = asyncio.create_task(proxy.client.get("/acme/held"))
+        await vendor.arrived.wait()
+        await proxy.client.get("/acme/x")
+        before = {received.connection for received in vendor.upstream.requests}
+        vendor.password = FIRST if change in CHANGES else SECOND
+        document = config(vendor, {"value": vendor.password})
+        entry = document["providers"]["acme"]
+        entry.update(CHANGES.get(change, {}))
+        proxy.write(document)
+        assert (await proxy.reload()).status_code == 200
+        vendor.held.set()
+        assert (await held).status_code == 200
+        for _ in range(3):
+            assert (await proxy.client.get("/acme/x")).status_code == 200
+            assert vendor.upstream.requests[-1].connection not in before
 
 
 async def test_a_caller_who_waits_for_a_login_gets_its_token_though_the_credential_is_gone(tmp_path: Path) -> None:

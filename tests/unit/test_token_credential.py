@@ -488,6 +488,18 @@ async def test_a_token_that_expires_while_cooling_down_is_renewed_all_the_same()
     assert not b.credential.rejected(third.generation)
 
 
+async def test_tokens_that_their_server_ends_a_second_early_fail_nobody() -> None:
+    """One that counts in whole seconds does; each is replaced and the request repeated, however many in a row."""
+    b = bench(lifetime=5)
+    for number in range(1, 30):
+        token = await b.credential.token()
+        assert token.generation == number
+        b.credential.accepted(number)
+        b.clock.advance(4.1)
+        assert b.credential.rejected(number)
+    assert b.vendor.calls == 29
+
+
 # --- What is told -------------------------------------------------------------------------------------------------------
 
 
