@@ -22,6 +22,11 @@ async def in_background(work: Callable[[], Result]) -> Result:
     gets a second then. (A thread that runs Python when the interpreter is being taken down is ended by force, and
     the whole process is aborted if frames of Rust are on its stack, such as those of pydantic.)
     """
+    return await asyncio.wrap_future(begun(work))
+
+
+def begun(work: Callable[[], Result]) -> Future[Result]:
+    """As `in_background`, for those who wait by themselves."""
     outcome: Future[Result] = Future()
     outcome.set_running_or_notify_cancel()
 
@@ -37,4 +42,4 @@ async def in_background(work: Callable[[], Result]) -> Result:
     let_end = partial(thread.join, _SECONDS_AT_EXIT)
     atexit.register(let_end)
     thread.start()
-    return await asyncio.wrap_future(outcome)
+    return outcome

@@ -2,7 +2,8 @@
 
 It is read in the background, since secrets may come from commands and slow disks, and put into effect in one step of
 the event loop. One reload is under way at a time; whoever asks meanwhile waits for the next one, which begins after
-he asked and so sees what he changed.
+he asked and so sees what he changed. Where a secret's command or file fails, which may pass without any change that
+could be seen, it is tried again by itself, ever less often.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ log = logging.getLogger("authproxy.app")
 # Reads the configuration for a proxy that runs with the given one. Raises ConfigError.
 Read = Callable[[Settings], Settings]
 SECONDS_BETWEEN_LOOKS = 1.0
+LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Reloading:
     """`take` puts a configuration into effect; it is told whether a person asked for it, and does not fail.
 
     `loaded_at` is the wall clock's time at which the configuration in use was read; `problems` are why a later one
-    was not taken. The files are looked at every `seconds_between_looks`, while they are watched. Without `read` there
-    is no reload.
+    was not taken. The files are looked at every `seconds_between_looks`, while they are watched; as long is the first
+    pause before what may pass is tried again. Without `read` there is no reload.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Reloading:
         self._running: asyncio.Task[ReloadReport] | None = None
         self._next: asyncio.Task[ReloadReport] | None = None
         self._asked_by_person = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._pause = seconds_between_looks
 
     @property
     def is_possible(self) -> bool:
@@ -90,6 +94,7 @@ class Reloading:
 
     async def aclose(self) -> None:
         """Give up what is under way: what was read is not put into effect."""
+        self._leave_retry()
         tasks = [task for task in (self._watching, self._running, self._next) if task is not None]
         for task in tasks:
             task.cancel()
@@ -108,6 +113,7 @@ class Reloading:
         if previous is not None and not previous.done():
             await asyncio.wait((previous,))
         self._running, self._next = self._next, None
+        self._leave_retry()
         by_person, self._asked_by_person = self._asked_by_person, False
         assert self._read is not None
         before, read = self._current(), self._read
@@ -116,6 +122,8 @@ class Reloading:
         except ConfigError as error:
             self._vigil.took(error.files, completely=False)
             self._failed(error.problems)
+            if error.may_pass:
+                self._try_again(by_person)
             return report(before.settings, error.problems)
         self._vigil.took(current.settings.files, completely=True)
         self._take(current, by_person)
@@ -125,7 +133,17 @@ class Reloading:
         log.info("configuration reloaded", extra={"routes": len(settings.routes), "providers": len(settings.providers)})
         return report(settings)
 
+    def _try_again(self, by_person: bool) -> None:
+        self._retry = asyncio.get_running_loop().call_later(self._pause, lambda: self.begin(by_person=by_person))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def _leave_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
     def _loaded(self) -> None:
+        self._pause = self._seconds_between_looks
         self.loaded_at = self._clock.wall()
         self.problems = ()
         self._metrics.loaded(self.loaded_at)
@@ -154,7 +172,8 @@ def _read(read: Read, before: Current) -> Current:
     except OSError as error:
         # They were good a moment ago, when the configuration was checked.
         message = f"a file for TLS cannot be used: {error.strerror or type(error).__name__}"
-        raise ConfigError([Problem(str(settings.source), 1, 1, "providers", message)], settings.files) from None
+        problem = Problem(str(settings.source), 1, 1, "providers", message)
+        raise ConfigError([problem], settings.files, may_pass=True) from None
 
 
 def _tell_failure(task: asyncio.Task[ReloadReport]) -> None:

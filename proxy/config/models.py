@@ -20,6 +20,7 @@ from proxy.secret import Secret
 from proxy.stamps import Stamps
 from proxy.template import Template
 from proxy.tokens.stores.address import StoreAddress, checked_address, store_address
+from proxy.tokens.stores.keyring_key import InKeyring, StoreKey
 from proxy.tokens.token import TokenPolicy
 
 
@@ -114,7 +115,7 @@ class TokenStoreSettings:
     """Where tokens are kept, and the key that encrypts them there. `password` and `ca_file` are for Redis."""
 
     store: TokenStoreText = "memory"
-    key: Secret | None = None
+    key: Annotated[Secret | InKeyring | None, StoreKey] = None
     password: Secret | None = None
     ca_file: ExistingFile | None = None
 

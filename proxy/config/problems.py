@@ -58,12 +58,14 @@ class Problem:
 class ConfigError(Exception):
     """The configuration cannot be used. `problems` is never empty, and sorted by place.
 
-    `files` are those that were looked at, as they were just before.
+    `files` are those that were looked at, as they were just before. `may_pass` says that a command or a file failed
+    that may work the next time, without anything being changed.
     """
 
-    def __init__(self, problems: Iterable[Problem], files: Stamps | None = None) -> None:
+    def __init__(self, problems: Iterable[Problem], files: Stamps | None = None, *, may_pass: bool = False) -> None:
         self.problems = tuple(sorted(problems))
         self.files = files or {}
+        self.may_pass = may_pass
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -84,6 +86,7 @@ class Report:
     _warnings: dict[Problem, None] = field(default_factory=dict)
     _silent: set[tuple[int, int]] = field(default_factory=set)
     files: dict[Path, Stamp] = field(default_factory=dict)
+    may_pass: bool = False
 
     def reads(self, path: Path) -> None:
         """Note that what follows depends on this file; to be called before it is looked at."""
@@ -109,7 +112,7 @@ class Report:
     def raise_errors(self) -> None:
         """Raises ConfigError if anything was wrong."""
         if self._errors:
-            raise ConfigError(self._errors, self.files)
+            raise ConfigError(self._errors, self.files, may_pass=self.may_pass)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

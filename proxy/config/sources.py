@@ -7,7 +7,7 @@ errors are ValueErrors in our own words, without the value.
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -102,11 +102,20 @@ class Sources:
             case "env":
                 return variable(_text(argument), self.environ)
             case "file":
-                return self._from_file(_text(argument), getattr(value, "place", Place()))
+                name, place = _text(argument), getattr(value, "place", Place())
+                return self._unless_it_fails(lambda: self._from_file(name, place))
             case "exec":
-                return self._from_command(argument)
+                command = _command(argument)
+                return self._unless_it_fails(lambda: self._from_command(command))
             case _:
                 return _literal(argument)
+
+    def _unless_it_fails(self, read: Callable[[], Secret]) -> Secret:
+        try:
+            return read()
+        except ValueError:
+            self.report.may_pass = True
+            raise
 
     def _from_file(self, name: str, place: Place) -> Secret:
         if name.startswith("~/") and "HOME" in self.environ:
@@ -132,13 +141,8 @@ class Sources:
             )
         return secret
 
-    def _from_command(self, arguments: Any) -> Secret:
-        if not (isinstance(arguments, list) and arguments and all(isinstance(part, str) for part in arguments)):
-            raise ValueError("`exec` takes a list of texts: the command and its arguments")
-        for part in arguments:
-            _refuse_missing(part)
-        text = output_of(tuple(arguments), self.folder, self.environ, self.command_timeout)
-        return Secret(text, "exec")
+    def _from_command(self, command: tuple[str, ...]) -> Secret:
+        return Secret(output_of(command, self.folder, self.environ, self.command_timeout), "exec")
 
 
 def shows_to_others(path: Path, mode: int) -> bool:
@@ -164,6 +168,14 @@ def _text(argument: Any) -> str:
         raise ValueError("the source takes a text")
     _refuse_missing(argument)
     return argument
+
+
+def _command(argument: Any) -> tuple[str, ...]:
+    if not (isinstance(argument, list) and argument and all(isinstance(part, str) for part in argument)):
+        raise ValueError("`exec` takes a list of texts: the command and its arguments")
+    for part in argument:
+        _refuse_missing(part)
+    return tuple(argument)
 
 
 def _refuse_missing(text: str) -> None:

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from proxy.config.models import TokenStoreSettings
 from proxy.config.nodes import AnyNode, MapNode
 from proxy.config.problems import Place, Report
+from proxy.secret import Secret
 from proxy.tokens.stores.address import FileAddress, MemoryAddress, RedisAddress
 from proxy.tokens.stores.durable import folder_problem, is_folder_private
+from proxy.tokens.stores.keyring_key import WORD
 from proxy.tokens.stores.sealing import SHORTEST_TEXT
 
 
@@ -32,10 +34,7 @@ def check_token_store(
         if settings.key is not None:
             report.warn(place("key"), "is not used: what is in memory only is not encrypted")
         return
-    if settings.key is None:
-        report.error(place("key"), f"is required: it encrypts what the {address.kind} store holds")
-    elif len(settings.key.reveal()) < SHORTEST_TEXT:
-        report.warn(place("key"), "is short; `openssl rand -base64 32` makes one that nobody guesses")
+    _check_key(settings, place("key"), report)
     if isinstance(address, FileAddress):
         problem = folder_problem(address.path)
         if problem is not None:
@@ -48,3 +47,15 @@ def check_token_store(
         report.error(place("password"), "is for Redis only")
     if settings.ca_file is not None and not (isinstance(address, RedisAddress) and address.tls):
         report.error(place("ca_file"), "is for rediss:// only")
+
+
+def _check_key(settings: TokenStoreSettings, place: Place, report: Report) -> None:
+    key, address = settings.key, settings.address
+    if key is None:
+        report.error(place, f"is required: it encrypts what the {address.kind} store holds")
+    elif key == WORD and not isinstance(address, FileAddress):
+        report.error(place, "a keyring is one machine's own, and all replicas need the same key: give it as a secret")
+    elif key == WORD and find_spec("keyring") is None:
+        report.error(place, "needs an extra: install authproxy[keyring]")
+    elif isinstance(key, Secret) and len(key.reveal()) < SHORTEST_TEXT:
+        report.warn(place, "is short; `openssl rand -base64 32` makes one that nobody guesses")

@@ -359,6 +359,30 @@ async def test_secrets_from_commands_are_read_again_and_hold_nobody_up(tmp_path:
     assert vendor.refused == 0
 
 
+@pytest.mark.parametrize("source", ["exec", "file"])
+async def test_a_secret_whose_source_fails_for_a_while_is_taken_when_it_works_again(
+    source: str, tmp_path: Path
+) -> None:
+    """The old one serves meanwhile. No file that is watched changes, and nobody asks."""
+    secret = tmp_path / "secret"
+    secret.write_text(FIRST)
+    async with vendor_at() as vendor:
+        reference = {"exec": ["cat", str(secret)]} if source == "exec" else {"file": str(secret)}
+        async with reloadable(tmp_path, config(vendor, reference)) as proxy:
+            assert (await proxy.client.get("/acme/x")).text == "Bearer token-1"
+            secret.unlink()
+            reported = (await proxy.reload()).json()
+            assert reported["reloaded"] is False and len(reported["errors"]) == 1
+            await proxy.until('authproxy_config_reloads_total{outcome="failed"}', 3)
+            assert (await proxy.client.get("/acme/x")).text == "Bearer token-1"
+            assert await proxy.metric("authproxy_config_last_reload_successful") == 0
+            vendor.password = SECOND
+            secret.write_text(SECOND)
+            await proxy.until("authproxy_config_last_reload_successful", 1)
+            assert (await proxy.client.get("/acme/x")).text in ("Bearer token-1", "Bearer token-2")
+            assert vendor.refused == 0
+
+
 async def test_whoever_asks_during_a_reload_gets_one_that_saw_his_change(tmp_path: Path) -> None:
     """And however many ask, the one under way is followed by one more."""
     async with vendor_at() as vendor:

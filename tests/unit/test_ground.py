@@ -75,7 +75,7 @@ def test_what_is_installed_is_what_is_pinned() -> None:
 
 
 def test_extras_are_those_of_the_design() -> None:
-    assert {"ethereum", "redis", "uvloop", "test"} <= PROJECT["optional-dependencies"].keys()
+    assert {"ethereum", "redis", "keyring", "uvloop", "test"} <= PROJECT["optional-dependencies"].keys()
     assert PROJECT["requires-python"] == ">=3.11"
     assert PROJECT["scripts"] == {"authproxy": "proxy.cli:main"}
 

@@ -170,6 +170,7 @@ RESERVED = {
     "cachetools": ("proxy.tokens",),
     "redis": ("proxy.tokens.stores",),
     "opentelemetry": ("proxy.tracing",),
+    "keyring": ("proxy.tokens.stores",),
     "eth_account": ("proxy.schemes.siwe", "proxy.sandbox"),
 }
 READS_THE_ENVIRONMENT = ("proxy.config", "proxy.commands", "proxy.terminal")

@@ -64,7 +64,8 @@ def house(tmp_path: Path) -> House:
     def take(current: Current, by_person: bool) -> None:
         taken.append((str(current.settings.source), by_person))
 
-    reloading = Reloading(lambda: Current(settings, {}), disk.read, take, Metrics("1"), FakeClock())
+    current = Current(settings, {})
+    reloading = Reloading(lambda: current, disk.read, take, Metrics("1"), FakeClock(), seconds_between_looks=0.01)
     return House(disk, reloading, taken)
 
 
@@ -133,3 +134,60 @@ async def test_only_the_first_of_many_mistakes_is_logged_and_all_are_reported(
         "configuration not reloaded, the old one stays: f:1:1: p: is wrong; and 2 more, which `authproxy reload` tells"
     )
     assert [str(problem) for problem in house.reloading.problems] == [f"f:{n}:1: p: is wrong" for n in (1, 2, 3)]
+
+
+# --- What may pass by itself --------------------------------------------------------------------------------------------
+
+
+def failing(*, may_pass: bool) -> ConfigError:
+    return ConfigError([Problem("c.yaml", 1, 1, "providers.a", "the command failed")], may_pass=may_pass)
+
+
+@pytest.mark.parametrize("by_person", [True, False])
+async def test_a_secret_that_cannot_be_read_is_tried_again_until_it_can(house: House, by_person: bool) -> None:
+    """For whoever asked first; and when it is there nothing more is tried."""
+    house.disk.error = failing(may_pass=True)
+    house.disk.may_end.release(4)
+    report = await house.reloading.begin(by_person=by_person)
+    assert report.errors != ()
+    for _ in range(3):
+        await house.reading_began()
+    await house.reading_began()
+    assert house.taken == []
+    house.disk.error = None
+    house.disk.may_end.release(2)
+    await house.reading_began()
+    async with asyncio.timeout(5):
+        while not house.taken:
+            await asyncio.sleep(0.005)
+    assert house.taken == [("0", by_person)]
+    assert house.reloading.problems == ()
+    assert house.reloading._retry is None
+
+
+async def test_a_mistake_is_not_tried_again(house: House) -> None:
+    house.disk.error = failing(may_pass=False)
+    house.disk.may_end.release()
+    await house.reloading.reload()
+    assert house.reloading._retry is None
+
+
+async def test_the_pauses_between_tries_grow_to_a_minute(house: House) -> None:
+    house.disk.error = failing(may_pass=True)
+    pauses = []
+    for _ in range(16):
+        house.disk.may_end.release()
+        await house.reloading.reload()
+        assert house.reloading._retry is not None
+        pauses.append(house.reloading._retry.when() - asyncio.get_running_loop().time())
+        house.reloading._leave_retry()
+    assert pauses[:3] == pytest.approx([0.01, 0.02, 0.04], abs=0.01)
+    assert pauses[-2:] == pytest.approx([60, 60], abs=1)
+
+
+async def test_what_is_to_be_tried_again_ends_with_the_proxy(house: House) -> None:
+    house.disk.error = failing(may_pass=True)
+    house.disk.may_end.release()
+    await house.reloading.reload()
+    await house.reloading.aclose()
+    assert house.reloading._retry is None
