@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from proxy.sandbox import Defactor, One45
 from proxy.sandbox.emulator import Emulator
 from tests.canaries import leaks
+from tests.dying import command
 from tests.process import Running, run, running
 from tests.sandbox_caller import Reply, post_json
 from tests.vendors import canary, sent_credentials
@@ -25,12 +28,14 @@ MUTATION = {"query": "mutation { v1Touch }"}
 
 def written(folder: Path, vendor: Emulator, store: str | None = None, **entry: Any) -> str:
     """The path of a configuration with this vendor and a store."""
-    config = {
+    config: dict[str, Any] = {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},
         "tokens": {"store": store or f"file:{folder}/state/tokens", "key": {"env": "STORE_KEY"}},
         "providers": {"vendor": {**vendor.provider_config(), **entry}},
         "routes": {f"/{vendor.route}": "vendor"},
     }
+    if "refresh_token" in entry:
+        del config["providers"]["vendor"]["private_key"]
     path = folder / "authproxy.yaml"
     path.write_text(json.dumps(config))
     return str(path)
@@ -88,6 +93,81 @@ async def test_kill_9_in_mid_rotation_costs_a_login_and_no_spent_refresh_token(a
         assert vendor.logins == 2
         content = b"".join(one.read_bytes() for one in (tmp_path / "state").iterdir())
         assert leaks([KEY, *sent_credentials(vendor)], content) == []
+
+
+# The first write is the login's. Of a rotation the next one marks the refresh token, and the one after it is the outcome.
+POINTS: dict[str, tuple[str, str, int, int]] = {
+    "before it is marked": ("os.rename", "tokens", 2, 1),
+    "marked and not yet sent": ("open", "", 2, 2),
+    "answered and not yet written": ("os.rename", "tokens", 3, 2),
+    "written and not yet used": ("open", "", 3, 1),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_kill_9_at_every_point_of_a_rotation_and_no_spent_refresh_token_is_sent(
+    point: str, tmp_path: Path
+) -> None:
+    """The process ends itself exactly there; its next life serves at once, and logs in if it cannot know."""
+    event, name, count, logins = POINTS[point]
+    state = tmp_path / "state"
+    async with Defactor(token_lifetime=0.9) as vendor:
+        path = written(tmp_path, vendor)
+        secrets = (KEY, vendor.credentials["private_key"])
+        dying = command(event, state / name if name else state, count)
+        with running("run", "-c", path, environ=ENVIRON, secrets=secrets, command=dying) as first:
+            calling = asyncio.create_task(keep_asking(first))
+            await asyncio.to_thread(first.process.wait, 60)
+            assert first.process.returncode == -signal.SIGKILL
+            calling.cancel()
+            await asyncio.gather(calling, return_exceptions=True)
+        with running("run", "-c", path, environ=ENVIRON, secrets=secrets) as second:
+            assert (await ask(second)).status == 200
+            figures = await asyncio.to_thread(metrics, second)
+        assert vendor.sessions.reuses == 0
+        assert len(set(refresh_tokens(vendor))) == len(refresh_tokens(vendor))
+        assert vendor.logins == logins
+        assert figures["authproxy_token_store_errors_total"] == 0
+        assert figures["authproxy_token_fetches_total"] + figures["authproxy_token_adoptions_total"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("point", "works"), [("marked and not yet sent", True), ("answered and not yet written", False)]
+)
+async def test_kill_9_where_there_is_no_login_and_the_refresh_token_is_tried_once_more_and_no_more(
+    point: str, works: bool, tmp_path: Path
+) -> None:
+    """It is the only way to a token. If it was spent, the one retry tells, and the server is left alone."""
+    event, name, count, _ = POINTS[point]
+    state = tmp_path / "state"
+    async with Defactor(token_lifetime=0.9) as vendor:
+        initial = vendor.issue_refresh_token()
+        path = written(tmp_path, vendor, refresh_token={"env": "REFRESH"})
+        environ = {**ENVIRON, "REFRESH": initial}
+        # There is no login's write before those of the first rotation.
+        dying = command(event, state / name if name else state, count - 1)
+        with running("run", "-c", path, environ=environ, secrets=(KEY, initial), command=dying) as first:
+            calling = asyncio.create_task(keep_asking(first))
+            await asyncio.to_thread(first.process.wait, 60)
+            calling.cancel()
+            await asyncio.gather(calling, return_exceptions=True)
+        for _ in range(2):
+            with running("run", "-c", path, environ=environ, secrets=(KEY, initial)) as later:
+                assert {(await ask(later)).status for _ in range(5)} == {200 if works else 502}
+        assert refresh_tokens(vendor).count(initial) == (1 if works else 2)
+        assert vendor.sessions.reuses == (0 if works else 1)
+
+
+def metrics(proxy: Running) -> Counter[str]:
+    """The sums over all labels."""
+    with urlopen(f"http://{proxy.listening['admin']}/metrics") as page:
+        lines = page.read().decode().splitlines()
+    figures: Counter[str] = Counter()
+    for line in lines:
+        series, _, value = line.rpartition(" ")
+        if series.startswith("authproxy_token_"):
+            figures[series.partition("{")[0]] += float(value)  # type: ignore[assignment]
+    return figures
 
 
 async def test_a_restart_does_not_log_in_while_the_token_lives(tmp_path: Path) -> None:

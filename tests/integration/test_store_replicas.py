@@ -8,7 +8,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from hashlib import sha1
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,10 +18,12 @@ import pytest
 
 from proxy.sandbox import Defactor, One45
 from proxy.sandbox.emulator import Emulator
+from proxy.tokens.stores import redis_scripts as scripts
 from proxy.tokens.stores.redis_store import LEASE
 from tests.canaries import leaks
 from tests.process import Running, running
 from tests.redis_server import RedisServer, redis_server
+from tests.relay import PASS, Fault, Relay
 from tests.vendors import canary, sent_credentials
 
 KEY = canary("store key of replicas")
@@ -33,7 +37,9 @@ def redis() -> Iterator[RedisServer]:
 
 
 @contextmanager
-def replicas(count: int, redis: RedisServer, folder: Path, vendor: Emulator, **entry: Any) -> Iterator[list[Running]]:
+def replicas(
+    count: int, redis: RedisServer | SimpleNamespace, folder: Path, vendor: Emulator, **entry: Any
+) -> Iterator[list[Running]]:
     """So many processes with one configuration, all of them listening."""
     config = {
         "server": {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0"},
@@ -212,3 +218,60 @@ async def test_redis_that_dies_under_way_fails_no_client_until_the_token_does(
                     while (await client.get(f"{urls[1]}/v/api/v1/x")).status_code != 200:
                         await asyncio.sleep(0.05)
         assert vendor.logins == 2
+
+
+# Of the script that writes: eleven words, and its hash.
+WRITE = b"*11\r\n$7\r\nEVALSHA\r\n$40\r\n" + sha1(scripts.WRITE.encode()).hexdigest().encode()
+NEVER_ARRIVES = Fault(takes_request=False, ending="silence")
+NO_ANSWER = Fault(answer_bytes=0, ending="silence")
+# What befalls the writes of a rotation: the mark, and the outcome. And how many logins there were in the end.
+POINTS: dict[str, tuple[list[Fault], int]] = {
+    "before it is marked": ([NEVER_ARRIVES], 1),
+    "marked and not yet sent": ([NO_ANSWER], 2),
+    "answered and not yet written": ([PASS, NEVER_ARRIVES], 2),
+    "written and not yet used": ([PASS, NO_ANSWER], 1),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_kill_9_at_every_point_of_a_rotation_and_no_replica_sends_a_spent_refresh_token(
+    point: str, redis: RedisServer, tmp_path: Path
+) -> None:
+    faults, logins = POINTS[point]
+    mutation = {"query": "mutation { v1Touch }"}
+    async with Defactor(token_lifetime=1.5) as vendor, Relay(redis.port) as relay:
+        way = SimpleNamespace(url=f"redis://127.0.0.1:{relay.port}/0")
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+
+            async def mutate(url: str) -> int:
+                return (await client.post(f"{url}/v/v1/graphql", json=mutation)).status_code
+
+            async def keep_mutating(url: str) -> None:
+                while True:
+                    await mutate(url)
+
+            with replicas(1, way, tmp_path, vendor) as [dying]:
+                [url] = await addresses([dying])
+                assert await mutate(url) == 200
+                relay.befall(*faults, when=WRITE)
+                calling = asyncio.create_task(keep_mutating(url))
+                await until(lambda: not relay.faults_left, 30)
+                # Once the fault has befallen it, and before the proxy gives Redis up.
+                await until(lambda: point != "answered and not yet written" or vendor.restores == 1)
+                dying.process.kill()
+                await asyncio.to_thread(dying.process.wait)
+                calling.cancel()
+                await asyncio.gather(calling, return_exceptions=True)
+            with replicas(1, redis, tmp_path, vendor) as [other]:
+                [url] = await addresses([other])
+                assert await mutate(url) == 200
+                fetched = await metric(client, other, 'authproxy_token_fetches_total{outcome="ok"')
+                adopted = await metric(client, other, "authproxy_token_adoptions_total{")
+                assert fetched + adopted >= 1
+    sent = [
+        session["refreshToken"]
+        for received in vendor.login_requests
+        if "refreshToken" in (session := json.loads(received.body)["variables"]["session"])
+    ]
+    assert vendor.sessions.reuses == 0 and len(sent) == len(set(sent))
+    assert vendor.logins == logins
