@@ -13,6 +13,7 @@ from proxy.tokens.credential_key import credential_key
 from proxy.tokens.stores.circuit import Circuit
 from proxy.tokens.stores.entry import DAY, Entry, from_text, to_text
 from proxy.tokens.stores.file_form import parsed, written
+from proxy.tokens.stores.file_record import FileRecord, record_from, record_text
 from proxy.tokens.stores.health import StoreHealth
 from proxy.tokens.stores.sealing import Broken, OtherKey, Seal
 from proxy.tokens.stores.store import ALONE, MemoryStore, StoreUnavailable
@@ -59,14 +60,25 @@ def test_what_an_earlier_start_or_another_replica_sealed_opens_for_ever() -> Non
 
 def test_what_is_stored_keeps_its_form() -> None:
     entry = Entry(serial=7, token=Secret("t"), lifetime=2.5, age=1.0, refresh_token=Secret("r"), is_sent=True)
-    stored = '{"serial": 7, "token": "t", "lifetime": 2.5, "refresh_token": "r", "is_sent": true}'
-    nothing = '{"serial": 0, "token": null, "lifetime": null, "refresh_token": null, "is_sent": false}'
+    stored = '{"serial": 7, "token": "t", "lifetime": 2.5, "refresh_token": "r", "is_sent": true, '
+    stored += '"follows_rejection": false}'
+    nothing = '{"serial": 0, "token": null, "lifetime": null, "refresh_token": null, "is_sent": false, '
+    nothing += '"follows_rejection": false}'
     assert (to_text(entry), to_text(Entry(lifetime=inf))) == (stored, nothing)
     assert (from_text(stored, 1.0), from_text(nothing, 0.0)) == (entry, Entry(lifetime=inf))
     assert repr(from_text(stored, 1.0).token) == "<secret store>"
     file = b'{\n"form": "authproxy tokens 1",\n"key": "abcd",\n"entries": {\n"n": "AP8="\n}\n}'
     assert written("abcd", {"n": b"\x00\xff"}) == file
     assert parsed(file) == ("abcd", {"n": b"\x00\xff"})
+    record = FileRecord("entry", 1.5, "setback", 2.5)
+    assert record_text(record) == '["entry", 1.5, "setback", 2.5]'
+    assert record_from(record_text(record)) == record
+
+
+@pytest.mark.parametrize("text", ["", "{}", "7", "null", "[]", '["entry", 1.5]', '["entry", "soon", "", 0]'])
+def test_what_is_no_record_of_a_file_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        record_from(text)
 
 
 @pytest.mark.parametrize(
