@@ -59,6 +59,23 @@ def section_keys(path: Path, section: str) -> list[str]:
     return list(node.entries) if isinstance(node, MapNode) else []
 
 
+def admin_address(path: Path, environ: Mapping[str, str]) -> str:
+    """Where the admin listener should be, whatever else is wrong with the file, and without a look at any secret.
+
+    Raises ConfigError if the file cannot be read as YAML.
+    """
+    report = Report(str(path))
+    root = compose(read_text(path), report)
+    report.raise_errors()
+    server = root.entries.get("server") if isinstance(root, MapNode) else None
+    written = server.entries.get("admin") if isinstance(server, MapNode) else None
+    if written is None:
+        return ServerSettings().admin or ""
+    found = interpolated(written, environ, report)
+    report.raise_errors()
+    return str(found.value) if isinstance(found, Scalar) else ""
+
+
 class _Reading:
     """The sections one by one, into one report."""
 

@@ -154,9 +154,9 @@ def test_its_steps_lead_to_every_vendor_and_to_a_healthy_proxy(tmp_path: Path) -
             assert asked.stdout == "200", emulator.name
         _, program, *arguments = SERVICES["proxy"]["healthcheck"]["test"]
         assert program == "authproxy"
-        admin = {"AUTHPROXY_ADMIN": proxy.listening["admin"]}
-        assert run(*arguments, environ=admin).returncode == 0
-        assert run(*arguments, environ={"AUTHPROXY_CONFIG": str(tmp_path / "config.yaml")}).returncode == 1
+        inside = {"AUTHPROXY_CONFIG": str(tmp_path / "config.yaml")}
+        assert run(*arguments, environ=inside).returncode == 0
+    assert run(*arguments, environ={**inside, "AUTHPROXY_ADMIN": proxy.listening["admin"]}).returncode == 1
 
 
 def test_the_apps_loop_is_one_that_a_shell_can_read() -> None:

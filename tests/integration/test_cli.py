@@ -432,6 +432,29 @@ def test_presets_routes_and_schema_list_what_there_is(tmp_path: Path) -> None:
     assert json.loads(run("schema").stdout)["$schema"]
 
 
+def test_healthcheck_needs_neither_the_secrets_nor_a_right_configuration(tmp_path: Path) -> None:
+    """It is asked every few seconds: no command is run for it, and a mistake that the proxy does not take ends nothing."""
+    path, runs = tmp_path / "a.yaml", tmp_path / "runs"
+    secret = f"{{exec: [sh, -c, 'echo >> {runs}; echo {SECRET}']}}"
+    acme = f"{{base_url: 'https://a.test', auth: {{scheme: static, headers: {{X-Key: {secret}}}}}}}"
+    server = "{listen: '127.0.0.1:0', admin: '127.0.0.1:0', watch: false}"
+    path.write_text(f"server: {server}\nproviders: {{a: {acme}}}\nroutes: {{/a: a}}\n")
+    with running("run", "-c", str(path), secrets=(SECRET,)) as proxy:
+        admin = proxy.listening["admin"]
+        assert run("healthcheck", "-c", str(path)).returncode == 0
+        path.write_text(path.read_text().replace("static", "statc"))
+        assert run("healthcheck", "-c", str(path)).returncode == 0
+        nowhere = {"XDG_RUNTIME_DIR": str(tmp_path / "none"), "TMPDIR": str(tmp_path / "none")}
+        path.write_text(path.read_text().replace("admin: '127.0.0.1:0'", f"admin: '{admin}'"))
+        assert run("healthcheck", "-c", str(path), environ=nowhere).returncode == 0
+        assert runs.read_text() == "\n"
+    assert run("healthcheck", "-c", str(path), environ=nowhere).returncode == 1
+    path.write_text("server: {admin: off}\n")
+    assert "there is no admin listener" in run("healthcheck", "-c", str(path), environ=nowhere).stderr
+    path.write_text("server: {admin")
+    assert run("healthcheck", "-c", str(path), environ=nowhere).returncode == 78
+
+
 def test_healthcheck_asks_the_admin_listener(tmp_path: Path) -> None:
     path = write(tmp_path, config())
     with running("run", "-c", path, environ=ENVIRON) as proxy:
