@@ -89,7 +89,7 @@ def test_a_configuration_loads(block: Block, tmp_path: Path) -> None:
         assert part == {key: PROMETHEUS[key] for key in part}
         return
     text = block.text if "providers" in part else json.dumps({**whole, **part})
-    text = text.replace("/run/secrets", "secrets").replace("file:/var/lib/authproxy", f"file:{tmp_path}/store")
+    text = re.sub(r"\bfile:/[\w./-]+/", f"file:{tmp_path}/store/", text.replace("/run/secrets", "secrets"))
     (tmp_path / "secrets").mkdir(mode=0o700)
     for name in re.findall(r"file: ([\w/.-]+)\}", text):
         (tmp_path / name).write_text(PEM)
