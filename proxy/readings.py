@@ -10,7 +10,6 @@ from proxy.assembly import Assembly
 from proxy.config.models import ProviderSettings
 from proxy.logs import Log
 from proxy.serving import Serving
-from proxy.snapshot import provider_status
 from proxy.state_metrics import PoolReading, ProviderReading, State, TokenReading
 from proxy.tokens.backoff import REFUSALS_AN_HOUR
 from proxy.tokens.credential import Credential
@@ -38,8 +37,8 @@ class Readings:
             callers_limit=self._serving.callers_limit,
             log_lines_dropped=self._log.dropped,
             providers=tuple(
-                self._provider(settings, assembly.providers[name].pool)
-                for name, settings in assembly.settings.providers.items()
+                self._provider(assembly.settings.providers[one.name], one.state, assembly.providers[one.name].pool)
+                for one in status.providers
             ),
         )
 
@@ -49,11 +48,11 @@ class Readings:
             self._waits[name] += pool.waits
             self._waited_seconds[name] += pool.waited_seconds
 
-    def _provider(self, settings: ProviderSettings, pool: UpstreamPool) -> ProviderReading:
+    def _provider(self, settings: ProviderSettings, state: str, pool: UpstreamPool) -> ProviderReading:
         credential = settings.scheme.credential
         return ProviderReading(
             settings.name,
-            provider_status(settings, self._clocks.clock).state,
+            state,
             _token(credential) if credential is not None else TokenReading(refusals_left=REFUSALS_AN_HOUR),
             PoolReading(
                 pool.active,

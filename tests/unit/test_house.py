@@ -90,7 +90,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.serving": {*FOUNDATION, "proxy.admin", "proxy.config", "proxy.gateway", "proxy.wire.selfcheck"},
     "proxy.reloading": {*FOUNDATION, "proxy.admin.actions", "proxy.config", "proxy.trust"},
     "proxy.snapshot": {*_APP, "proxy.admin.status", "proxy.assembly", "proxy.reloading", "proxy.serving"},
-    "proxy.readings": {*_APP, "proxy.admin.status", "proxy.assembly", "proxy.serving", "proxy.snapshot"},
+    "proxy.readings": {*_APP, "proxy.admin.status", "proxy.assembly", "proxy.serving"},
     "proxy.explain": {*_APP, "proxy.assembly"},
     "proxy.trial": {*_APP, "proxy.assembly", "proxy.trust"},
     "proxy.scaffold": {"proxy.config"},
