@@ -147,6 +147,15 @@ class Overloaded(ProxyError):
     proxy_status = "connection_limit_reached"
 
 
+class NoRoomForBody(ProxyError):
+    """Very many bodies are held in memory; this one is when others have been sent."""
+
+    status = 503
+    code = "no_room_for_body"
+    title = "Too many bodies are held in memory. Come again in a moment."
+    proxy_status = "connection_limit_reached"
+
+
 class Stopping(ProxyError):
     """A WebSocket would be cut off in a moment, so it is not begun; whoever comes again finds who serves next."""
 

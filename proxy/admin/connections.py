@@ -14,7 +14,9 @@ from proxy.listening import SocketFile, is_admitted
 _log = logging.getLogger("authproxy.admin")
 
 # Also bounds the time for a request's head; Prometheus opens a connection anew when it comes less often.
-_KEEP_ALIVE_SECONDS = 15.0
+HEAD_SECONDS = 15.0
+# Those who look are few, and callers shall not be without files for them.
+MAX_CONNECTIONS = 100
 
 
 class _Connection(RequestHandler):
@@ -43,7 +45,9 @@ class Connections(Server):
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if not is_admitted(transport.get_extra_info("socket"), self.socket_file):
+        if len(self.connections) > MAX_CONNECTIONS or not is_admitted(
+            transport.get_extra_info("socket"), self.socket_file
+        ):
             transport.abort()
 
     def __call__(self) -> _Connection:
@@ -52,7 +56,7 @@ class Connections(Server):
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]
             auto_decompress=False,
-            keepalive_timeout=_KEEP_ALIVE_SECONDS,
+            keepalive_timeout=HEAD_SECONDS,
             lingering_time=0.0,
         )
 

@@ -1,10 +1,13 @@
-"""A caller's body: read once; held where a signature needs it, remembered while it is small enough to send again."""
+"""A caller's body: read once; held where a signature needs it, remembered while it is small enough to send again.
+
+What is in memory of all bodies together is bounded by one Room.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from proxy.errors import BodyTooLarge
+from proxy.errors import BodyTooLarge, NoRoomForBody
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RawHeaders
 from proxy.wire.incoming import Incoming
@@ -14,9 +17,31 @@ from proxy.wire.straight import read_straight
 HELD_LIMIT = 16 * 1024 * 1024
 # What came with the head, usually: waiting for it costs nothing and makes a replay possible.
 _SMALL = 64 * 1024
-_REPLAY_LIMIT = 1024 * 1024
-_IDLE_SECONDS = 30.0
+REPLAY_LIMIT = 1024 * 1024
+# Of all bodies that are held or remembered at a time.
+ROOM = 256 * 1024 * 1024
+_ROOM_AGAIN_SECONDS = 1
+IDLE_SECONDS = 30.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Room:
+    """How many bytes there is room for."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, size: int) -> bool:
+        """Whether there was so much room; if not, nothing is taken."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self._left += size
 
 
 class NoBody:
@@ -32,6 +57,9 @@ class NoBody:
     async def hold(self) -> bytes:
         return b""
 
+    def release(self) -> None:
+        pass
+
     def framed(self) -> AsyncIterator[bytes]:
         raise AssertionError("held already")
 
@@ -39,13 +67,22 @@ class NoBody:
 class CallerBody:
     """`declared` is the Content-Length in bytes, None for a chunked body; `limit` in bytes, None for none.
 
-    Raises BodyTooLarge for one that announces more.
+    What it takes of the `room` is given back by `release`. Raises BodyTooLarge for one that announces more.
     """
 
-    __slots__ = ("_caller", "_declared", "_incoming", "_is_invited", "_kept", "_limit", "bytes_read", "held")
+    __slots__ = (
+        "_caller", "_declared", "_incoming", "_is_invited", "_kept", "_limit", "_room", "_taken", "bytes_read", "held",
+    )  # fmt: skip
 
     def __init__(
-        self, caller: CallerConnection, incoming: Incoming, *, declared: int | None, limit: int | None, expects: bool
+        self,
+        caller: CallerConnection,
+        incoming: Incoming,
+        room: Room,
+        *,
+        declared: int | None,
+        limit: int | None,
+        expects: bool,
     ) -> None:
         if declared is not None and limit is not None and declared > limit:
             raise BodyTooLarge
@@ -55,7 +92,10 @@ class CallerBody:
         self._limit = limit
         # Whether the caller need not wait for leave to send (100-continue).
         self._is_invited = not expects
-        self._kept: list[bytes] | None = []
+        # Not a list of pieces: of a caller who sends single bytes each would cost forty.
+        self._kept: bytearray | None = bytearray()
+        self._room = room
+        self._taken = 0
         self.bytes_read = 0
         self.held: bytes | None = None
 
@@ -73,13 +113,20 @@ class CallerBody:
         return ((b"Transfer-Encoding", b"chunked"),)
 
     async def hold(self) -> bytes:
-        """The whole body. Raises BodyTooLarge, CallerTooSlow, MalformedRequest or CallerGone."""
+        """The whole body. Raises BodyTooLarge, NoRoomForBody, CallerTooSlow, MalformedRequest or CallerGone."""
         if self.held is None:
-            pieces = []
+            held = bytearray()
             while piece := await self._next():
-                pieces.append(piece)
-            self.held = b"".join(pieces)
+                if not self._take(len(piece)):
+                    raise NoRoomForBody(retry_after=_ROOM_AGAIN_SECONDS)
+                held += piece
+            self.held = bytes(held)
         return self.held
+
+    def release(self) -> None:
+        """Give back the room: nobody will ask for the body any more."""
+        self._room.give_back(self._taken)
+        self._taken = 0
 
     async def framed(self) -> AsyncIterator[bytes]:
         """The body in pieces, in the framing that `framing` names; to be iterated once."""
@@ -89,7 +136,7 @@ class CallerBody:
             self._remember(piece)
             yield b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece
         if self._kept is not None:
-            self.held = b"".join(self._kept)
+            self.held = bytes(self._kept)
         if is_chunked:
             yield b"0\r\n\r\n"
 
@@ -100,7 +147,7 @@ class CallerBody:
             self._caller.write(_CONTINUE)
         piece = incoming.take()
         if not piece and not incoming.is_complete:
-            self._caller.deadline.set(_IDLE_SECONDS)
+            self._caller.deadline.set(IDLE_SECONDS)
             try:
                 piece = await incoming.read()
             finally:
@@ -111,17 +158,26 @@ class CallerBody:
         return piece
 
     def _remember(self, piece: bytes) -> None:
-        if self._kept is not None:
-            self._kept.append(piece)
-            if self.bytes_read > _REPLAY_LIMIT:
-                self._kept = None
+        if self._kept is None:
+            return
+        if self.bytes_read <= REPLAY_LIMIT and self._take(len(piece)):
+            self._kept += piece
+        else:
+            self._kept = None
+            self.release()
+
+    def _take(self, size: int) -> bool:
+        if not self._room.take(size):
+            return False
+        self._taken += size
+        return True
 
 
 NO_BODY = NoBody()
 EMPTY_BODY = NoBody(((b"Content-Length", b"0"),))
 
 
-def caller_body(caller: CallerConnection, limit: int | None) -> CallerBody | NoBody:
+def caller_body(caller: CallerConnection, limit: int | None, room: Room) -> CallerBody | NoBody:
     """The current request's body. Raises BodyTooLarge."""
     incoming = caller.body
     if incoming is None:
@@ -131,4 +187,4 @@ def caller_body(caller: CallerConnection, limit: int | None) -> CallerBody | NoB
     if declared == 0:
         return EMPTY_BODY
     expects = b"expect" in caller.fields and caller.message.version == (1, 1)
-    return CallerBody(caller, incoming, declared=declared, limit=limit, expects=expects)
+    return CallerBody(caller, incoming, room, declared=declared, limit=limit, expects=expects)

@@ -30,16 +30,17 @@ from proxy.wire.straight import read_plainly
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
 MAX_TARGET = 8190
-_MAX_FIELD = 8191
-_MAX_FIELDS = 128
+MAX_FIELD = 8191
+MAX_FIELDS = 128
+MAX_HEAD = 64 * 1024
 # Also bounds the time for a request's head.
-_KEEP_ALIVE_SECONDS = 15.0
+HEAD_SECONDS = 15.0
 # How long an answered caller may go on sending what nobody wants before the connection is closed.
 _LINGERING_SECONDS = 1.0
 # A caller that takes next to nothing for so long holds a vendor's connection for nobody.
-_STALLED_SECONDS = 300.0
+STALLED_SECONDS = 300.0
 # Requests that came early wait here; with more than this the caller is paused.
-_MOST_AHEAD = 64 * 1024
+MOST_AHEAD = 64 * 1024
 # When it is looked whether a caller who sends no more is still there, in seconds after the look before.
 _LOOKS = (0.005, 0.1, 1.0, 5.0)
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -95,7 +96,13 @@ class CallerConnection(RequestHandler):
         self._handle = handle
         self._refuse = refuse
         self._heads = request_heads(
-            loop, CallerHead, memory, max_line=MAX_TARGET, max_field=_MAX_FIELD, max_fields=_MAX_FIELDS
+            loop,
+            CallerHead,
+            memory,
+            max_line=MAX_TARGET,
+            max_field=MAX_FIELD,
+            max_fields=MAX_FIELDS,
+            max_head=MAX_HEAD,
         )
         self._ahead = b""
         self._is_ahead_paused = False
@@ -128,7 +135,7 @@ class CallerConnection(RequestHandler):
         if not self._paused:
             return
         try:
-            async with asyncio.timeout(_STALLED_SECONDS):
+            async with asyncio.timeout(STALLED_SECONDS):
                 await self._drain_helper()
         except (TimeoutError, ConnectionError):
             raise CallerGone from None
@@ -178,7 +185,7 @@ class CallerConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._outgoing = Outgoing(self._loop, transport)  # type: ignore[arg-type]
-        self.deadline.set(_KEEP_ALIVE_SECONDS)
+        self.deadline.set(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         if self._force_close or self._close:
@@ -190,7 +197,7 @@ class CallerConnection(RequestHandler):
             return
         if self.is_busy or self._ahead:
             self._ahead += data
-            if len(self._ahead) > _MOST_AHEAD and not self._is_ahead_paused:
+            if len(self._ahead) > MOST_AHEAD and not self._is_ahead_paused:
                 self._is_ahead_paused = True
                 self._pause_transport_reading()
         else:
@@ -236,7 +243,7 @@ class CallerConnection(RequestHandler):
                 break
             self.is_busy = False
             self.body = None
-            self.deadline.set(_KEEP_ALIVE_SECONDS)
+            self.deadline.set(HEAD_SECONDS)
             if self._ahead:
                 self._go_on()
             if self._has_ended and not self.is_busy:
@@ -299,7 +306,7 @@ class CallerConnection(RequestHandler):
         """Read the request that came early."""
         ahead, self._ahead = self._ahead, b""
         self._read_head(ahead)
-        if self._is_ahead_paused and len(self._ahead) <= _MOST_AHEAD:
+        if self._is_ahead_paused and len(self._ahead) <= MOST_AHEAD:
             self._is_ahead_paused = False
             self._resume_transport_reading()
 

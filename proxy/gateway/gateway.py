@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 
 from proxy.errors import CallerError, Overloaded, ProxyError, Stopping
-from proxy.gateway.body import HELD_LIMIT, caller_body
+from proxy.gateway.body import HELD_LIMIT, ROOM, Room, caller_body
 from proxy.gateway.caller import CallerConnection, CallerGone, CallerHead
 from proxy.gateway.cors import answer_headers, preflight_answer
 from proxy.gateway.decision import Decision, decide
@@ -39,6 +39,7 @@ class Gateway:
         self._routes = routes
         self.is_draining = False
         self._in_flight = 0
+        self._room = Room(ROOM)
         self._quiet = asyncio.Event()
         self._witness = witness
         self._tracer = tracer
@@ -74,6 +75,7 @@ class Gateway:
             _log.error("internal error", exc_info=error, extra={"request_id": passage.id})
             return self._refuse(caller, passage, ProxyError())
         finally:
+            passage.body.release()
             self._in_flight -= 1
             if self.is_draining and not self._in_flight:
                 self._quiet.set()
@@ -119,7 +121,7 @@ class Gateway:
         limit = route.max_body
         if limit is None and route.provider.scheme.needs_body:
             limit = HELD_LIMIT
-        passage.body = caller_body(caller, limit)
+        passage.body = caller_body(caller, limit, self._room)
 
         handshake = Handshake(head.message) if head.message.upgrade and asks_for_websocket(caller) else None
         if handshake is not None and self.is_draining:

@@ -20,10 +20,11 @@ from proxy.wire.heads import HeadMemory, response_heads
 from proxy.wire.incoming import Incoming
 from proxy.wire.outgoing import Outgoing
 
-_MAX_LINE = 16 * 1024
-_MAX_FIELDS = 256
+MAX_LINE = 16 * 1024
+MAX_FIELDS = 256
+MAX_HEAD = 256 * 1024
 # Interim answers (100, 102, 103) before the final one; more is a flood.
-_MAX_INTERIM = 16
+MAX_INTERIM = 16
 _BODYLESS = frozenset({204, 304})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 
@@ -82,7 +83,13 @@ class UpstreamConnection(asyncio.Protocol):
     ) -> None:
         self._loop = loop
         self._heads = response_heads(
-            loop, VendorHead, memory, max_line=_MAX_LINE, max_field=_MAX_LINE, max_fields=_MAX_FIELDS
+            loop,
+            VendorHead,
+            memory,
+            max_line=MAX_LINE,
+            max_field=MAX_LINE,
+            max_fields=MAX_FIELDS,
+            max_head=MAX_HEAD,
         )
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[VendorHead] | None = None
@@ -249,7 +256,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._take(head)
                 return data
             self._interim += 1
-            if head.status == 101 or head.status < 100 or self._interim > _MAX_INTERIM:
+            if head.status == 101 or head.status < 100 or self._interim > MAX_INTERIM:
                 self._fail(UpstreamProtocolError())
                 return b""
         return b""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, HttpResponseParser, RawRequestMessage, RawResponseMessage
 
 Message = TypeVar("Message", RawRequestMessage, RawResponseMessage)
@@ -40,16 +40,18 @@ class HeadMemory(dict[bytes, Head]):
 class HeadReader(Generic[Message, Head]):
     """Reads one header section after the other from what a peer sends; `make` says what is made of each."""
 
-    __slots__ = ("_feed", "_first_line", "_is_strict", "_last", "_make", "_memory", "_parser")
+    __slots__ = ("_feed", "_first_line", "_is_strict", "_last", "_make", "_max_head", "_memory", "_parser", "_size")
 
     def __init__(
-        self, parser: Any, make: Callable[[Message], Head], memory: HeadMemory[Head], *, is_strict: bool
+        self, parser: Any, make: Callable[[Message], Head], memory: HeadMemory[Head], max_head: int, *, is_strict: bool
     ) -> None:
         self._parser = parser
         self._feed = parser.feed_data
         self._make: Callable[[Message], Head] = make
         self._memory = memory
         self._last = b""
+        self._size = 0
+        self._max_head = max_head
         self._is_strict = is_strict
         # As much of it as has come; None behind its end.
         self._first_line: bytes | None = b""
@@ -63,7 +65,7 @@ class HeadReader(Generic[Message, Head]):
             last = self._last
             found = (last + data).find(_END) if last else data.find(_END)
             if found < 0:
-                self._look_at_first_line(data)
+                self._look_at(data)
                 if self._feed(data)[0]:
                     raise BadHttpMessage("a header section without an empty line at its end")
                 self._last = (last + data)[-3:]
@@ -76,10 +78,11 @@ class HeadReader(Generic[Message, Head]):
                 if known is not None:
                     return known, data
             self._last = b""
-            self._look_at_first_line(head)
-            self._first_line = b""
+            self._look_at(head)
             messages = self._feed(head)[0]
+            self._first_line = b""
             if len(messages) == 1:
+                self._size = 0
                 made = self._make(messages[0][0])
                 # One that asks for another protocol has a key in it that never comes again.
                 if not last and not messages[0][0].upgrade:
@@ -90,8 +93,13 @@ class HeadReader(Generic[Message, Head]):
             if not data:  # Empty lines before the first line of a message are no part of it.
                 return None, b""
 
-    def _look_at_first_line(self, data: bytes) -> None:
-        """Raise BadHttpMessage for several spaces where one belongs, which the parser takes for one."""
+    def _look_at(self, data: bytes) -> None:
+        """Raise what the parser does not: LineTooLong for a section that is too long though none of its lines is, and
+        BadHttpMessage for several spaces where one belongs in a request line.
+        """
+        self._size += len(data)
+        if self._size > self._max_head:
+            raise LineTooLong(b"", self._max_head)
         if self._is_strict and self._first_line is not None:
             line, end, _ = (self._first_line + data).lstrip(b"\r\n").partition(b"\r\n")
             if b"  " in line:
@@ -111,10 +119,11 @@ def request_heads(
     max_line: int,
     max_field: int,
     max_fields: int,
+    max_head: int,
 ) -> HeadReader[RawRequestMessage, Head]:
     """For a caller's requests; limits in bytes, and in number of fields."""
     parser = _parser(HttpRequestParser, loop, max_line, max_field, max_fields)
-    return HeadReader(parser, make, memory, is_strict=True)
+    return HeadReader(parser, make, memory, max_head, is_strict=True)
 
 
 def response_heads(
@@ -125,10 +134,11 @@ def response_heads(
     max_line: int,
     max_field: int,
     max_fields: int,
+    max_head: int,
 ) -> HeadReader[RawResponseMessage, Head]:
     """For a vendor's answers."""
     parser = _parser(HttpResponseParser, loop, max_line, max_field, max_fields)
-    return HeadReader(parser, make, memory, is_strict=False)
+    return HeadReader(parser, make, memory, max_head, is_strict=False)
 
 
 def _parser(kind: Any, loop: asyncio.AbstractEventLoop, max_line: int, max_field: int, max_fields: int) -> Any:

@@ -23,7 +23,7 @@ _NAMES = (
     "_close", "_drain_helper", "_force_close", "_loop", "_pause_transport_reading", "_paused",
     "_resume_transport_reading", "_task_handler", "_waiter", "close", "force_close", "start", "transport",
 )  # fmt: skip
-_LIMITS = {"max_line": 100, "max_field": 101, "max_fields": 3}
+_LIMITS = {"max_line": 100, "max_field": 101, "max_fields": 3, "max_head": 1000}
 
 
 def check_aiohttp(

@@ -14,7 +14,7 @@ from proxy.errors import BadHeader
 from proxy.gateway.headers import check_framing, special_fields
 from proxy.wire.heads import HeadMemory, request_heads, response_heads
 
-_LIMITS = {"max_line": 8190, "max_field": 8191, "max_fields": 128}
+_LIMITS = {"max_line": 8190, "max_field": 8191, "max_fields": 128, "max_head": 65_536}
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\0-\x20\x7f]+) HTTP/(\d)\.(\d)")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
 _loop = asyncio.new_event_loop()
