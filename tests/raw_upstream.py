@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
+# More than any limit of the proxy's.
+_LONGEST_HEAD = 1024 * 1024
+
 
 @dataclass
 class Received:
@@ -56,9 +59,9 @@ class RawUpstream:
 
     async def __aenter__(self) -> RawUpstream:
         if self.path is not None:
-            self._server = await asyncio.start_unix_server(self._accept, self.path)
+            self._server = await asyncio.start_unix_server(self._accept, self.path, limit=_LONGEST_HEAD)
             return self
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_LONGEST_HEAD)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

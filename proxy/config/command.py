@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proxy.secret import one_line
 
-_MAX_OUTPUT = 64 * 1024
+MAX_OUTPUT = 64 * 1024
 
 
 def output_of(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, str], timeout: float) -> str:
@@ -53,9 +53,9 @@ def output_of(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, st
     with process:
         assert process.stdout is not None
         raw = b""
-        while len(raw) <= _MAX_OUTPUT and (more := process.stdout.read(_MAX_OUTPUT)):
+        while len(raw) <= MAX_OUTPUT and (more := process.stdout.read(MAX_OUTPUT)):
             raw += more
-        if len(raw) > _MAX_OUTPUT:
+        if len(raw) > MAX_OUTPUT:
             _kill(process)
     timer.cancel()
     atexit.unregister(give_up)
@@ -65,7 +65,7 @@ def output_of(arguments: tuple[str, ...], folder: Path, environ: Mapping[str, st
 
 
 def _text(raw: bytes, status: int) -> str:
-    if len(raw) > _MAX_OUTPUT:
+    if len(raw) > MAX_OUTPUT:
         raise ValueError("the command printed more than 64 KiB")
     if status != 0:
         raise ValueError(f"the command failed with exit status {status}")

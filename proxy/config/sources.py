@@ -22,7 +22,7 @@ from proxy.template import Place as TemplatePlace
 
 SOURCES = ("env", "file", "exec", "value")
 WRITE_IT_AS = "write it as {env: NAME}, {file: PATH}, or {value: ...}"
-_MAX_FILE = 64 * 1024
+MAX_FILE = 64 * 1024
 _SENT_AS_IT_IS = (
     "is sent as it is, a JSON object with the key `{}`; "
     "if a secret is meant, write ${{NAME}}, or put it under `variables` and write its name in double braces"
@@ -126,7 +126,7 @@ class Sources:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("this secret file is not a regular file")
-            if status.st_size > _MAX_FILE:
+            if status.st_size > MAX_FILE:
                 raise ValueError("this secret file is larger than 64 KiB")
             secret = FileSecret(path)
         except OSError as error:

@@ -39,7 +39,7 @@ class Gateway:
         self._routes = routes
         self.is_draining = False
         self._in_flight = 0
-        self._room = Room(ROOM)
+        self.room = Room(ROOM)
         self._quiet = asyncio.Event()
         self._witness = witness
         self._tracer = tracer
@@ -121,7 +121,7 @@ class Gateway:
         limit = route.max_body
         if limit is None and route.provider.scheme.needs_body:
             limit = HELD_LIMIT
-        passage.body = caller_body(caller, limit, self._room)
+        passage.body = caller_body(caller, limit, self.room)
 
         handshake = Handshake(head.message) if head.message.upgrade and asks_for_websocket(caller) else None
         if handshake is not None and self.is_draining:

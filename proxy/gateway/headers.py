@@ -29,7 +29,7 @@ _NEVER_FORWARDED_PREFIXES = (b"x-forwarded-",)
 # A vendor's CORS headers would open the answer to web pages; the others are the proxy's own words.
 _NEVER_RELAYED = HOP_BY_HOP | {b"proxy-status", b"x-authproxy-error", b"x-authproxy-request-id"}
 _NEVER_RELAYED_PREFIXES = (b"access-control-",)
-_LONGEST_LENGTH = 18  # Digits.
+LONGEST_LENGTH = 18  # Digits.
 _USUAL_CONNECTIONS = frozenset({b"keep-alive", b"close"})
 
 
@@ -132,7 +132,7 @@ def check_framing(fields: SpecialFields, version: tuple[int, int]) -> None:
     beside Content-Length, one in HTTP/1.0, and a length that has no room in a signed 64-bit number.
     """
     lengths = fields.get(b"content-length", ())
-    if any(len(length) > _LONGEST_LENGTH for length in lengths):
+    if any(len(length) > LONGEST_LENGTH for length in lengths):
         raise BadHeader
     codings = fields.get(b"transfer-encoding")
     if codings is None:

@@ -7,7 +7,7 @@ import zlib
 from proxy.upstream.exchange import Answer
 
 # An error that speaks of the token is a few hundred bytes; whatever is larger is an answer to the question.
-_LIMIT = 16 * 1024
+LIMIT = 16 * 1024
 _JSON_TYPES = (b"application/json", b"application/graphql-response+json")
 
 
@@ -19,9 +19,9 @@ async def readable_body(answer: Answer) -> bytes | None:
     if answer.status == 101:
         return None  # What follows is no body.
     headers = {name.lower(): value for name, value in answer.headers}
-    if not _is_json(headers.get(b"content-type", b"")) or _length(headers) > _LIMIT:
+    if not _is_json(headers.get(b"content-type", b"")) or _length(headers) > LIMIT:
         return None
-    body = await answer.peek(_LIMIT)
+    body = await answer.peek(LIMIT)
     return None if body is None else decoded(body, headers.get(b"content-encoding", b"").strip().lower())
 
 
@@ -33,7 +33,7 @@ def decoded(body: bytes, coding: bytes) -> bytes | None:
         return None
     decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # Detects gzip and zlib by their headers.
     try:
-        text = decompressor.decompress(body, _LIMIT)
+        text = decompressor.decompress(body, LIMIT)
     except zlib.error:
         return None
     return None if decompressor.unconsumed_tail else text

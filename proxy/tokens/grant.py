@@ -20,7 +20,8 @@ DEFAULT_LIFETIME = 300.0
 
 Paths = str | list[str]
 
-_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
+LONGEST_TOKEN = 16_384
+_TOKEN = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_TOKEN}}}")
 _NO_TOKENS = frozenset({"undefined", "null", "none", "nan", "true", "false"})
 # RFC 6749 section 5.2; some servers send these with a 200.
 DEAD_GRANT = "invalid_grant"

@@ -14,7 +14,7 @@ from proxy.upstream.exchange import exchange
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
 
-_LIMIT = 64 * 1024
+LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ async def fetch_once(
         async with asyncio.timeout(seconds):
             connection = await pool.connect_anew()
             answer = await exchange(connection, pool, method, head, body, seconds)
-            content = await answer.peek(_LIMIT)
+            content = await answer.peek(LIMIT)
     except TimeoutError:
         raise UpstreamTimeout from None
     finally:

@@ -77,8 +77,8 @@ class HeadReader(Generic[Message, Head]):
                 known = self._memory.get(head)
                 if known is not None:
                     return known, data
-            self._last = b""
             self._look_at(head)
+            self._last = b""
             messages = self._feed(head)[0]
             self._first_line = b""
             if len(messages) == 1:
@@ -94,12 +94,15 @@ class HeadReader(Generic[Message, Head]):
                 return None, b""
 
     def _look_at(self, data: bytes) -> None:
-        """Raise what the parser does not: LineTooLong for a section that is too long though none of its lines is, and
-        BadHttpMessage for several spaces where one belongs in a request line.
+        """Raise what the parser does not: LineTooLong for a section that is too long though none of its lines is;
+        BadHttpMessage for a line without a CR at its end, and for several spaces where one belongs in a request line.
         """
         self._size += len(data)
         if self._size > self._max_head:
             raise LineTooLong(b"", self._max_head)
+        # Where such a line is empty, the section would end elsewhere than where we look for its end.
+        if (self._last[-1:] + data).count(b"\r\n") != data.count(b"\n"):
+            raise BadHttpMessage("a bare line feed")
         if self._is_strict and self._first_line is not None:
             line, end, _ = (self._first_line + data).lstrip(b"\r\n").partition(b"\r\n")
             if b"  " in line:
