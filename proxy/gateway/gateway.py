@@ -162,7 +162,8 @@ class Gateway:
         return caller.may_stay and not self.is_draining
 
     def _refuse(self, caller: CallerConnection, passage: Passage, error: ProxyError) -> bool:
-        passage.error = error
+        # Its traceback holds this request's frames, and with them its body, until the garbage collector comes by.
+        passage.error = error.with_traceback(None)
         # After a request that was not as it should be, nobody can be sure where the next one begins.
         keep_alive = self._keeps_alive(caller) and not isinstance(error, CallerError)
         try:

@@ -8,6 +8,7 @@ line, and unless the parser then says "one message, complete", the message is re
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,7 @@ Head = TypeVar("Head")
 _MOST_REMEMBERED = 256
 _LONGEST_REMEMBERED = 2048
 _END = b"\r\n\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 # Never reached: bodies are not the parser's business here.
 _NO_LIMIT = 2**31 - 1
 
@@ -63,6 +65,12 @@ class HeadReader(Generic[Message, Head]):
         """
         while True:
             last = self._last
+            if not last and data.startswith(b"\r\n"):
+                # No part of a message (RFC 9112 §2.2); one by one they would cost the square of their number.
+                lines = _EMPTY_LINES.match(data)
+                assert lines is not None
+                self._look_at(lines[0])
+                data = data[lines.end() :]
             found = (last + data).find(_END) if last else data.find(_END)
             if found < 0:
                 self._look_at(data)
@@ -76,6 +84,7 @@ class HeadReader(Generic[Message, Head]):
                 # The parser is between two messages and need not see one that it has read before.
                 known = self._memory.get(head)
                 if known is not None:
+                    self._size = 0
                     return known, data
             self._look_at(head)
             self._last = b""

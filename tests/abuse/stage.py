@@ -25,13 +25,17 @@ _taken: set[int] = set()
 
 @dataclass
 class Stage:
-    """`output` is what the process wrote; `leaking`, known when it has ended, where a secret shows."""
+    """`output` is what the process wrote; `leaking`, known when it has ended, where a secret shows.
+
+    `most` is the most memory that was seen.
+    """
 
     vendor: Vendor
     setting: Setting
     process: asyncio.subprocess.Process
     output: bytearray = field(default_factory=bytearray)
     leaking: list[str] = field(default_factory=list)
+    most: int = 0
     echo: str = field(default_factory=lambda: f"ECHO-{secrets.token_hex(8)}")
 
     @property
