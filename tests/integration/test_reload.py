@@ -20,7 +20,7 @@ from proxy.clock import Clock
 from proxy.config.load import load
 from proxy.config.models import Settings
 from proxy.logs import configure
-from tests.canaries import leaks
+from tests.canaries import issued, leaks
 from tests.clock import FakeClock
 from tests.raw_upstream import RawUpstream, Received, read_body
 
@@ -125,12 +125,13 @@ async def reloadable(
             httpx.AsyncClient(base_url=f"http://{app.admin_address}", **calling) as admin,
         ):
             yield Reloadable(app, client, admin, path)
+            tokens = issued()
     finally:
         await app.stop(1)
         log_lines.flush()
         written = (folder / "log").read_bytes()
         log.close()
-    assert not leaks((*SECRETS, app.admin_token.reveal()), written)
+    assert not leaks((*SECRETS, app.admin_token.reveal(), *tokens), written)
 
 
 # --- What a reload does -------------------------------------------------------------------------------------

@@ -8,7 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.canaries import leaks, secrets_of
+from proxy.sandbox.grants import AccessTokens
+from proxy.sandbox.sessions import Sessions
+from proxy.secret import Secret
+from tests.canaries import issued, leaks, secrets_of
+from tests.clock import FakeClock
 
 SECRET = "CANARY/42+long=enough"
 
@@ -39,3 +43,11 @@ def test_every_secret_of_a_configuration_is_known(tmp_path: Path) -> None:
     }
     environ = {"NAME": "of-a-variable", "OTHER": "of-another", "UNUSED": "not-of-this"}
     assert secrets_of(config, environ, tmp_path) == {"of-the-server", "of-the-file", "of-a-variable", "of-another"}
+
+
+def test_what_was_issued_at_run_time_is_known() -> None:
+    opaque, sessions = AccessTokens(FakeClock(), 60), Sessions(AccessTokens(FakeClock(), 60))
+    pair = sessions.begin({"sub": "x"})
+    token = Secret("a-token-of-a-login", "login")
+    wanted = {opaque.issue_opaque(), *pair, token.reveal()}
+    assert wanted <= set(issued())
