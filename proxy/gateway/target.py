@@ -15,12 +15,13 @@ from proxy.errors import BadTarget
 # Visible ASCII without `#` (a fragment is never sent, RFC 9112 §3.2) and `\` (some servers read it as a slash).
 _ALLOWED = re.compile(r"/[!\"$-\[\]-~]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# A dot that was encoded twice, wherever it stands. Slashes and backslashes show in the rounds below.
-_DOT_ENCODED_TWICE = re.compile("%252e", re.IGNORECASE)
-# NUL, LF, CR and backslash; and UTF-8 of more octets than are needed, or cut short before a dot: some old servers
-# decode it all the same. Each octet is one character here.
+# A dot that was encoded twice, wherever it stands: slashes and backslashes show in the rounds below. And a dot or a slash
+# of which some old servers see the last six bits only.
+_DISGUISED_DOT = re.compile("%252e|%c0%2[ef]", re.IGNORECASE)
+# NUL, LF, CR and backslash, each octet as one character; and UTF-8 of more octets than are needed for these, a dot, a
+# slash, a semicolon or a percent sign: some old servers decode it all the same.
 _NEVER_IN_PATH = re.compile(
-    r"[\0\n\r\\]|[\xc0\xc1][\x80-\xbf.]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}"
+    r"[\0\n\r\\]|(?:\xc0|\xe0\x80|\xf0\x80\x80)[\x80\x8a\x8d\xa5\xae\xaf\xbb]|(?:\xc1|\xe0\x81|\xf0\x80\x81)\x9c"
 )
 # What is still encoded after so many rounds, nobody means.
 _DECODING_ROUNDS = 3
@@ -62,7 +63,7 @@ def _check_path(path: str, *, encoded_slashes: bool) -> None:
     """Raise BadTarget for what only shows when the path is decoded, however often that is done."""
     slashes = path.count("/")
     for _ in range(_DECODING_ROUNDS + 1):
-        if not _DOTS.isdisjoint(_SEPARATORS.split(_folded(path))) or _DOT_ENCODED_TWICE.search(path):
+        if not _DOTS.isdisjoint(_SEPARATORS.split(_folded(path))) or _DISGUISED_DOT.search(path):
             raise BadTarget
         decoded = unquote(path, "latin-1")
         if decoded == path:

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_SECONDS = 3.0
+# Only what gets no answer takes so long; on a machine that is busy an answer may take some.
+_SECONDS = 8.0
 _GAP = 0.0002
 _FINE = 400
 

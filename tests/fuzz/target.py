@@ -14,8 +14,13 @@ from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 from tests.fuzz.routes import EVERY_PATH, HOST, INJECTION, KEY, ROUTES
 
-# UTF-8 of more octets than are needed, which lenient decoders read all the same.
-_OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
+# UTF-8 of more octets than are needed, which lenient decoders read all the same: of characters that mean something.
+_OVERLONG = {
+    prefix + last: character
+    for character in "./\\;%\0\r\n"
+    for high, last in [(ord(character) >> 6, bytes([0x80 | ord(character) & 0x3F]))]
+    for prefix in (bytes([0xC0 | high]), bytes([0xE0, 0x80 | high]), bytes([0xF0, 0x80, 0x80 | high]))
+}
 _SEPARATORS = re.compile(rb"[/\\;]")
 
 
@@ -64,15 +69,10 @@ def _decodings(path: str) -> list[bytes]:
     rounds, octets = [], path.encode("latin-1")
     while not rounds or octets != rounds[-1]:
         rounds.append(octets)
-        octets = _OVERLONG.sub(_shortened, unquote_to_bytes(octets))
+        octets = unquote_to_bytes(octets)
+        for overlong, character in _OVERLONG.items():
+            octets = octets.replace(overlong, character.encode())
     return rounds
-
-
-def _shortened(match: re.Match[bytes]) -> bytes:
-    value = 0
-    for octet in match[0][1:]:
-        value = value << 6 | (octet & 0x3F)
-    return bytes([value | (match[0][0] & 1) << 6]) if len(match[0]) == 2 else chr(value).encode("latin-1", "replace")
 
 
 def _means_the_same_to_others(route: Route, sent: str) -> None:
