@@ -14,11 +14,12 @@ _LONGEST_HEAD = 1024 * 1024
 
 @dataclass
 class Received:
-    """One request as it came over the wire; `body` without its chunked framing."""
+    """One request as it came over the wire; `body` without its chunked framing. `is_whole` when that has come."""
 
     head: bytes
     body: bytes = b""
     connection: int = 0
+    is_whole: bool = False
 
     @property
     def line(self) -> str:
@@ -88,6 +89,7 @@ class RawUpstream:
                     await self.respond(received, reader, writer)
                 else:
                     received.body = await read_body(received, reader)
+                    received.is_whole = True
                     writer.write(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
                     await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):

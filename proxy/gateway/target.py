@@ -15,8 +15,8 @@ from proxy.errors import BadTarget
 # Visible ASCII without `#` (a fragment is never sent, RFC 9112 §3.2) and `\` (some servers read it as a slash).
 _ALLOWED = re.compile(r"/[!\"$-\[\]-~]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# A dot that was encoded twice, wherever it stands: slashes and backslashes show in the rounds below. And a dot or a slash
-# of which some old servers see the last six bits only.
+# A dot that was encoded twice, wherever it stands: slashes and backslashes show in the rounds below. And a dot or a
+# slash of which some old servers see the last six bits only.
 _DISGUISED_DOT = re.compile("%252e|%c0%2[ef]", re.IGNORECASE)
 # NUL, LF, CR and backslash, each octet as one character; and UTF-8 of more octets than are needed for these, a dot, a
 # slash, a semicolon or a percent sign: some old servers decode it all the same.
