@@ -41,6 +41,7 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
         is_rejected = provider.scheme.rejected(await _judged(provider, answer), injection)
         if is_rejected and body.held is not None:
             return await _replay(decision, caller, passage, answer, send)
+        passage.is_unrepeatable = is_rejected
     except BaseException:
         answer.abort()
         raise

@@ -16,7 +16,7 @@ from proxy.gateway.decision import Decision, decide
 from proxy.gateway.forward import forward
 from proxy.gateway.guard import Client, Guard, check_client
 from proxy.gateway.passage import Passage, Witness
-from proxy.gateway.refusal import refusal
+from proxy.gateway.refusal import refusal, unrepeatable
 from proxy.gateway.relay import relay
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.trace import Tracer, untold
@@ -137,6 +137,8 @@ class Gateway:
             return False
         keep_alive = self._keeps_alive(caller)
         extra = () if decision.origin is None else answer_headers(decision.origin)
+        if passage.is_unrepeatable:
+            extra = (*extra, unrepeatable(answer.status))
         try:
             passage.response_bytes = await relay(answer, caller, keep_alive=keep_alive, extra=extra)
         except BaseException:

@@ -20,12 +20,13 @@ _numbers = count(1)
 class Passage:
     """What became of one request, for the log and the metrics; filled in on the way.
 
-    Times are readings of time.monotonic. `repeats` counts further attempts at the vendor.
+    Times are readings of time.monotonic. `repeats` counts further attempts at the vendor; `is_unrepeatable` says that
+    there should have been one, and that the body was too large to be held for it.
     """
 
     __slots__ = (
-        "answered", "body", "client", "credential", "error", "method", "number", "repeats", "response_bytes", "route",
-        "started", "status", "trace",
+        "answered", "body", "client", "credential", "error", "is_unrepeatable", "method", "number", "repeats",
+        "response_bytes", "route", "started", "status", "trace",
     )  # fmt: skip
 
     def __init__(self, method: str, started: float) -> None:
@@ -37,6 +38,7 @@ class Passage:
         self.error: ProxyError | None = None
         self.credential: CredentialUse = "none"
         self.repeats = 0
+        self.is_unrepeatable = False
         self.answered = 0.0
         self.response_bytes = 0
         self.body: CallerBody | NoBody = NO_BODY

@@ -32,3 +32,9 @@ def refusal(error: ProxyError, request_id: str, *, with_body: bool = True, keep_
     if not keep_alive:
         fields.append("Connection: close")
     return ("\r\n".join(fields) + "\r\n\r\n" + (body if with_body else "")).encode("ascii")
+
+
+def unrepeatable(status: int) -> tuple[bytes, bytes]:
+    """The field that says of a vendor's answer why it was not mended (RFC 9209). No `error`: the answer is theirs."""
+    details = "the credential died; the body was too large to be held for a second attempt"
+    return b"Proxy-Status", f'authproxy; received-status={status}; details="{details}"'.encode("ascii")

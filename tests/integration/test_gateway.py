@@ -410,6 +410,7 @@ async def test_a_second_rejection_is_the_vendors_word_and_passed_on() -> None:
     async with RawUpstream([UNAUTHORIZED]) as vendor, serve(Route.to(provider(vendor.url, scheme), "/acme")) as proxy:
         answer = await proxy.ask("GET /acme/x")
     assert answer.endswith(b"dead")
+    assert b"Proxy-Status" not in answer
     assert len(vendor.requests) == 2
     assert [head.status for head in scheme.judged] == [401, 401]
 
@@ -424,6 +425,9 @@ async def test_a_body_too_large_to_keep_is_not_replayed() -> None:
         answer = await proxy.ask("POST /acme/x", f"Content-Length: {len(body)}", body=body)
     assert status(answer) == 401
     assert len(vendor.requests) == 1
+    told = b'details="the credential died; the body was too large to be held for a second attempt"'
+    assert b"\r\nProxy-Status: authproxy; received-status=401; " + told + b"\r\n" in answer
+    assert b"X-AuthProxy-Error" not in answer, "it is the vendor's answer all the same"
 
 
 async def test_an_unread_body_closes_the_connection_of_a_refused_caller() -> None:

@@ -284,6 +284,22 @@ async def test_a_refresh_token_whose_answer_was_lost_is_tried_once_more_and_neve
         assert any("refresh token" in line["event"] for line in on.proxy.log_lines)
 
 
+async def test_a_refresh_that_is_answered_by_silence_goes_on_being_tried_until_a_word_comes() -> None:
+    """A login endpoint that hangs ends no session: nothing arrived, and the token is good when it is back."""
+    async with here({}, consent=True) as on:
+        assert (await on.ask()).status == 200
+        await on.advance(LIFETIME + 1)
+        on.relay.befall(*[TURN_AWAY] * 6, when=b"POST /token")
+        for _ in range(20):
+            answer = await on.ask()
+            if answer.status == 200:
+                break
+            assert (answer.status, problem(answer)["code"]) == (503, "credential_unavailable")
+            await on.advance(31)
+        assert answer.status == 200
+        assert len(sent(on)) == len(set(sent(on))) == 2
+
+
 async def test_a_lost_refresh_ahead_of_time_leaves_the_live_token_in_use() -> None:
     """Reuse detection kills it early: the API's 401 is passed on, and the refresh token is not sent a third time."""
     async with here({}, consent=True) as on:
@@ -382,6 +398,58 @@ async def test_429_with_retry_after_is_obeyed_to_the_second() -> None:
         await on.advance(1)
         await on.ask()
         assert [request["status"] for request in on.server.token_requests] == [429, 200]
+
+
+DATED = "Wed, 21 Oct 2099 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [("0", 1), ("-5", None), ("9999999", 900), ("9" * 400, None), (DATED, 900), ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
+     ("soon", None), ("", None), ("1.5", None)],
+)  # fmt: skip
+async def test_an_odd_retry_after_is_clamped_or_counts_as_none(wish: str, seconds: int | None) -> None:
+    """From a second to a quarter of an hour; what is no number and no date leaves the usual pause, half a second."""
+    async with here({}, script="mock_server") as on:
+        await on.server.tell(
+            "spoil", [{"status": 429, "fields": {"Retry-After": wish}, "body": {"error": "slow_down"}}]
+        )
+        answer = await on.ask()
+        assert (answer.status, answer.fields["retry-after"]) == (503, str(seconds or 1))
+        if seconds is not None:
+            await on.advance(seconds - 0.1)
+            assert (await on.ask()).status == 503
+            assert len(on.server.token_requests) == 1
+        await on.advance(1)
+        await on.ask()
+        assert [request["status"] for request in on.server.token_requests] == [429, 200]
+
+
+ODD = {
+    "absent": ("absent", 3600), "null": (None, 3600), "true": (True, 3600), "0": (0, 3600), "negative": (-60, 3600),
+    "text": ("an hour", 3600), "a list": ([60], 3600), "a float": (7.5, 7.5), "a number as text": ("90", 90),
+    "huge": (10**30, 366 * 86_400), "a moment in seconds": ("in 120 s", 120), "in milliseconds": ("in 120000 ms", 120),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_an_odd_lifetime_is_read_or_the_tokens_own_counts(name: str) -> None:
+    """This server's tokens are JWTs, whose `exp` says an hour: what the answer says uselessly is asked of them."""
+    stated, seconds = ODD[name]
+    async with here({}, script="mock_server") as on:
+        now = on.clock.wall()
+        value = {"in 120 s": int(now) + 120, "in 120000 ms": int((now + 120) * 1000)}.get(str(stated), stated)
+        fault = {"without": ["expires_in"]} if stated == "absent" else {"members": {"expires_in": value}}
+        await on.server.tell("spoil", [fault])
+        await on.ask()
+        expiry = await on.proxy.metric("authproxy_token_expiry_timestamp_seconds", provider="acme")
+        assert expiry - now == pytest.approx(seconds, abs=3)
+        await on.advance(seconds / 2)
+        await on.ask()
+        assert len(on.server.token_requests) == 1
+        await on.advance(seconds / 2 + 2)
+        await on.ask()
+        assert len(on.server.token_requests) == 2
 
 
 async def test_a_lifetime_counts_however_it_is_written() -> None:

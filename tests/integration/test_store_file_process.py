@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 from collections import Counter
 from collections.abc import Mapping
@@ -158,10 +159,38 @@ async def test_kill_9_where_there_is_no_login_and_the_refresh_token_is_tried_onc
         assert vendor.sessions.reuses == (0 if works else 1)
 
 
+async def test_on_a_disk_that_takes_no_byte_requests_go_on_and_it_is_told(tmp_path: Path) -> None:
+    """Each renewal is a full login then, since no refresh token is sent that is not marked; and it heals by itself."""
+    async with Defactor(token_lifetime=0.9) as vendor:
+        path = written(tmp_path, vendor)
+        with running("run", "-c", path, environ=ENVIRON, secrets=(KEY,)) as proxy:
+            assert (await ask(proxy)).status == 200
+            _, hard = resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (0, hard))
+            while vendor.logins < 3:
+                assert (await ask(proxy)).status == 200
+            assert refresh_tokens(vendor) == []
+            figures = await asyncio.to_thread(metrics, proxy)
+            assert figures["authproxy_token_store_up"] == 0
+            assert figures["authproxy_token_store_errors_total"] >= 2
+            assert b"token store: file, fails: File too large" in await asyncio.to_thread(
+                page, proxy, "/readyz?verbose"
+            )
+            resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+            while not vendor.restores:
+                assert (await ask(proxy)).status == 200
+            assert (await asyncio.to_thread(metrics, proxy))["authproxy_token_store_up"] == 1
+        assert vendor.sessions.reuses == 0
+
+
+def page(proxy: Running, target: str) -> bytes:
+    with urlopen(f"http://{proxy.listening['admin']}{target}") as answer:
+        return bytes(answer.read())
+
+
 def metrics(proxy: Running) -> Counter[str]:
     """The sums over all labels."""
-    with urlopen(f"http://{proxy.listening['admin']}/metrics") as page:
-        lines = page.read().decode().splitlines()
+    lines = page(proxy, "/metrics").decode().splitlines()
     figures: Counter[str] = Counter()
     for line in lines:
         series, _, value = line.rpartition(" ")

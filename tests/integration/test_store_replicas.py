@@ -275,3 +275,30 @@ async def test_kill_9_at_every_point_of_a_rotation_and_no_replica_sends_a_spent_
     ]
     assert vendor.sessions.reuses == 0 and len(sent) == len(set(sent))
     assert vendor.logins == logins
+
+
+async def test_a_redis_that_swallows_every_command_delays_one_request_and_fails_none(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """As behind a firewall that drops: an ordinary provider goes on by itself, and the metrics tell."""
+    mutation = {"query": "mutation { v1Touch }"}
+    async with Defactor(token_lifetime=1.5) as vendor, Relay(redis.port) as relay:
+        way = SimpleNamespace(url=f"redis://127.0.0.1:{relay.port}/0")
+        with replicas(1, way, tmp_path, vendor) as [replica]:
+            [url] = await addresses([replica])
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+
+                async def mutate() -> int:
+                    return (await client.post(f"{url}/v/v1/graphql", json=mutation)).status_code
+
+                assert await mutate() == 200
+                relay.befall(*[NEVER_ARRIVES] * 200)
+                while vendor.logins < 3:
+                    assert await mutate() == 200
+                assert await metric(client, replica, "authproxy_token_store_up{") == 0
+                assert await metric(client, replica, 'authproxy_token_store_errors_total{operation="read"') >= 1
+                relay.faults_left.clear()
+                async with asyncio.timeout(30):
+                    while await metric(client, replica, "authproxy_token_store_up{") == 0:
+                        assert await mutate() == 200
+        assert vendor.sessions.reuses == 0

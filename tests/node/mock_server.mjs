@@ -1,6 +1,7 @@
 // oauth2-mock-server: issues tokens to anybody, and answers wrongly on request.
 //
-// `spoil` takes the faults of the next answers of the token endpoint: a status, a body in place of the grant, fields.
+// `spoil` takes the faults of the next answers of the token endpoint: a status, a body in place of the grant, fields, members of the
+// grant to be other ones or to be missing.
 
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -18,6 +19,7 @@ oauth.service.on("beforeResponse", (answer, request) => {
   answer.statusCode = fault.status ?? answer.statusCode;
   if ("body" in fault) answer.body = fault.body;
   if ("members" in fault) answer.body = { ...answer.body, ...fault.members };
+  for (const name of fault.without ?? []) delete answer.body[name];
   tell({ where: "/token", asked: request.body, status: answer.statusCode, answered: answer.body });
 });
 
