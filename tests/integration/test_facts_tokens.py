@@ -228,3 +228,24 @@ async def test_two_credentials_at_one_vendor_are_never_mixed() -> None:
     assert (one.logins, other.logins) == (1, 1)
     tokens = [{received.values("Authorization") for received in vendor.api_requests} for vendor in (one, other)]
     assert len(tokens[0]) == len(tokens[1]) == 1 and tokens[0] != tokens[1]
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0, 40 * 365 * 86_400.0, -40 * 365 * 86_400.0])
+async def test_a_wall_clock_that_jumps_costs_one_login_at_the_most_and_no_request(jump: float) -> None:
+    """Ahead it may be a machine that slept with a stopped clock; back it makes no token older or younger."""
+    clock, theirs = FakeClock(), FakeClock()
+    vendor = vendor_with(theirs, token_lifetime=600)
+    async with behind(vendor, clock=clock) as proxy:
+        assert (await get(proxy)).status == 200
+        clock.jump(jump)
+        for _ in range(20):
+            answers = await asyncio.gather(*(get(proxy) for _ in range(5)))
+            assert {answer.status for answer in answers} == {200}
+            clock.advance(20)
+            theirs.advance(20)
+        assert vendor.logins == (2 if jump > 0 else 1)
+        clock.jump(-jump)
+        assert (await get(proxy)).status == 200
+        assert vendor.logins <= 2
+        assert await proxy.metric("authproxy_token_fetches_total", provider="vendor", outcome="ok") == vendor.logins
+        assert await proxy.metric("authproxy_auth_retries_total", provider="vendor") == 0

@@ -122,6 +122,9 @@ async def test_kill_9_of_the_owner_in_its_login_and_another_replica_takes_over_w
                 took_over_after = time.monotonic() - killed
                 vendor.hold_logins.set()
                 assert (await second).status_code == 200
+                assert await metric(client, group[1], 'authproxy_token_fetches_total{outcome="ok"') == 1
+                assert await metric(client, group[1], "authproxy_token_adoptions_total{") == 0
+                assert await metric(client, group[1], "authproxy_token_waiters{") == 0
         # Half a second to see that the lease is over, and for a busy machine.
         assert took_over_after <= LEASE + 1.0
         assert len(vendor.login_requests) == 2
@@ -156,6 +159,8 @@ async def test_kill_9_of_the_owner_in_mid_rotation_and_no_replica_sends_the_spen
                 async with asyncio.timeout(LEASE + 5):
                     while vendor.logins < 2:
                         assert await mutate(urls[1]) == 200
+                assert await metric(client, group[1], 'authproxy_token_fetches_total{outcome="ok"') == 1
+                assert await metric(client, group[1], "authproxy_token_adoptions_total{") == 1
         assert (vendor.logins, vendor.sessions.reuses) == (2, 0)
 
 
