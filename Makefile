@@ -3,6 +3,7 @@
 # make check  style, types, the rules of the house, the Dockerfile
 # make docs   the pages that follow from the code: docs/CONFIG.md, docs/METRICS.md, docs/providers/
 # make fuzz   looks for inputs that break a promise, a minute for each fuzzer: make fuzz FUZZ_SECONDS=600
+# make picture            the picture of the status page in the README, anew; needs Chromium
 # make soak   the runs by which tokens are judged, in full length: five minutes
 # make mutants           the code broken in two thousand places, one at a time, to see that a test notices; an hour or two
 # make bench  what a request costs, beside other proxies, in two minutes; needs wrk and nginx
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs fuzz soak mutants bench bench-full bench-contenders format clean
+.PHONY: help demo test check docs picture fuzz soak mutants bench bench-full bench-contenders format clean
 
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
@@ -42,6 +43,9 @@ fuzz: $(VENV)/.develops
 	$(PIP) install -q -c constraints.txt -e '.[fuzz]'
 	for name in $$($(BIN)/python -m tests.fuzz | cut -d " " -f 1); do \
 		$(BIN)/python -m tests.fuzz $$name --seconds $(FUZZ_SECONDS) || exit 1; done
+
+picture: $(VENV)/.develops
+	$(BIN)/python -m docs.picture
 
 soak: $(VENV)/.develops
 	$(BIN)/python -m tests.soak

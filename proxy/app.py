@@ -8,6 +8,7 @@ import signal
 from contextlib import suppress
 
 from proxy import __version__
+from proxy.admin.actions import Actions
 from proxy.admin.server import AdminServer
 from proxy.admin.status import StatusSnapshot
 from proxy.assembly import Assembly, assemble, token_store
@@ -16,6 +17,8 @@ from proxy.config.models import Settings
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Guard
 from proxy.gateway.trace import untold
+from proxy.journal.journal import Journal
+from proxy.journal.pulse import Pulse
 from proxy.ledger import Ledger
 from proxy.logs import Log
 from proxy.metrics import Metrics
@@ -25,14 +28,14 @@ from proxy.reloading import SECONDS_BETWEEN_LOOKS, Current, Read, Reloading
 from proxy.secret import Secret
 from proxy.serving import Serving
 from proxy.snapshot import snapshot
+from proxy.tending import Tending
+from proxy.token_control import TokenControl
 from proxy.tokens.cache import TokenCache
 from proxy.tracing.fetches import TracedFetches
 from proxy.tracing.tracing import Tracing
 from proxy.vendor_clock import VendorClocks, log_skew
 
 log = logging.getLogger("authproxy.app")
-
-_SWEEP_SECONDS = 30.0
 
 
 class App:
@@ -59,16 +62,20 @@ class App:
         store = token_store(settings.tokens, self.clock, self.metrics.store)
         self.tokens = TokenCache(self.clock, observer, store=store)
         self._clocks = VendorClocks(self.clock, log_skew)
-        self._ledger = Ledger(self.metrics, log_to, tracing)
+        self.pulse = Pulse(Journal())
+        self._ledger = Ledger(self.metrics, log_to, self.pulse.journal, tracing)
         self._assembly = self._expected(assemble(settings, self._clocks, self.tokens))
         self._reloading = Reloading(self._current, read, self._take, self.metrics, self.clock, seconds_between_looks)
         tracer = untold if tracing is None else tracing.begin
         self._gateway = Gateway(Guard(None), self._assembly.routes, self._ledger, tracer)
         reload = self._reloading.reload if self._reloading.is_possible else None
-        self._serving = Serving(self._gateway, AdminServer(self._snapshot, self.metrics, reload=reload))
+        tokens = TokenControl(lambda: self._assembly)
+        actions = Actions(reload, tokens.refresh, tokens.drop)
+        admin = AdminServer(self._snapshot, self.metrics, actions, self.pulse, self.clock)
+        self._serving = Serving(self._gateway, admin)
         self._readings = Readings(self._clocks, self._snapshot, self._serving, log_to)
         self.metrics.show(lambda: self._readings.of(self._assembly))
-        self._sweeper: asyncio.Task[None] | None = None
+        self._tending = Tending(self.pulse, self.tokens, self.clock)
 
     @property
     def address(self) -> str:
@@ -88,7 +95,7 @@ class App:
         """Listen. Raises OSError if an address cannot be had."""
         server = self._settings.server
         await self._serving.start(server, self._passed)
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._tending.start()
         self._reloading.watch(server.watch)
 
     def announce(self) -> None:
@@ -142,10 +149,7 @@ class App:
         finally:
             await self._serving.close_callers()
             await self._reloading.aclose()
-            if self._sweeper is not None:
-                self._sweeper.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._sweeper
+            await self._tending.aclose()
             await self.tokens.aclose()
             self._assembly.close()
             await self._serving.close_admin()
@@ -188,8 +192,3 @@ class App:
 
     def _snapshot(self) -> StatusSnapshot:
         return snapshot(self._assembly, self.tokens.store, self.clock, self._serving, self._reloading)
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            self.tokens.sweep()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,34 @@ from proxy.config.load import load
 from proxy.config.models import Settings
 from proxy.logs import Log
 from proxy.sandbox import Emulator, Sandbox
+from proxy.whereabouts import Whereabouts, folders, reachable, told
 
 _TOKEN_SECONDS = 30.0
 
 
 async def run_demo(
-    log: Log, environ: Mapping[str, str], overrides: Mapping[str, str], say: Callable[[str], None]
+    log: Log,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    is_terminal: bool,
 ) -> None:
-    """Serve until a signal, and say what to try. Raises OSError if an address cannot be had."""
+    """Serve until a signal, and say what to try. Raises OSError if an address cannot be had.
+
+    The status page's link is as secret as the admin token, and only told where a person reads it: `is_terminal`.
+    """
     async with Sandbox(token_lifetime=_TOKEN_SECONDS) as sandbox:
         app = App(demo_settings(sandbox, environ, overrides), log)
         await app.start()
-        for line in instructions(sandbox, app, needs_token="AUTHPROXY_TOKEN" in environ):
+        here = None
+        if app.admin_address is not None:
+            here = Whereabouts(os.getpid(), "demo", app.admin_address, app.admin_token.reveal())
+        lines = instructions(sandbox, app, needs_token="AUTHPROXY_TOKEN" in environ)
+        for line in [*lines, *places(here, is_terminal=is_terminal), "Ctrl-C ends it."]:
             say(line)
-        await app.run_until_stopped()
+        with nullcontext() if here is None else told(here, folders(environ)):
+            await app.run_until_stopped()
 
 
 def demo_settings(sandbox: Sandbox, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
@@ -41,9 +57,8 @@ def demo_settings(sandbox: Sandbox, environ: Mapping[str, str], overrides: Mappi
 
 def demo_config(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, Any]:
     """A route for each emulator. AUTHPROXY_TOKEN and AUTHPROXY_ALLOWED_HOSTS let it serve other machines."""
-    server: dict[str, Any] = {}
-    if "AUTHPROXY_TOKEN" in environ:
-        server["token"] = {"env": "AUTHPROXY_TOKEN"}
+    tokens = (("token", "AUTHPROXY_TOKEN"), ("admin_token", "AUTHPROXY_ADMIN_TOKEN"))
+    server: dict[str, Any] = {key: {"env": name} for key, name in tokens if name in environ}
     if hosts := environ.get("AUTHPROXY_ALLOWED_HOSTS"):
         server["allowed_hosts"] = [host.strip() for host in hosts.split(",")]
     return {
@@ -54,11 +69,11 @@ def demo_config(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def instructions(sandbox: Sandbox, app: App, *, needs_token: bool) -> list[str]:
-    """Lines to copy: one request for each vendor, and where to look."""
+    """Lines to copy: one request for each vendor."""
     proxy = f"http://{reachable(app.address)}"
     token = ' -H "X-AuthProxy-Token: $AUTHPROXY_TOKEN"' if needs_token else ""
     subscribable = [one for one in sandbox.emulators if one.subscriptions_path is not None]
-    lines = [
+    return [
         f"Emulated vendors behind {proxy}; tokens live {_TOKEN_SECONDS:.0f} s.",
         "Each line is answered by an emulator that checked the credential:",
         "",
@@ -74,21 +89,20 @@ def instructions(sandbox: Sandbox, app: App, *, needs_token: bool) -> list[str]:
         *(f"  {subscription(one.url, one)}" for one in subscribable),
         "",
     ]
-    if app.admin_address is not None:
-        admin = f"http://{reachable(app.admin_address)}"
-        lines.append(f"Status: {admin}/   Metrics: {admin}/metrics")
-    return [*lines, "Ctrl-C ends it."]
+
+
+def places(here: Whereabouts | None, *, is_terminal: bool) -> list[str]:
+    """Where to look at the running proxy."""
+    if here is None or here.page is None:
+        return []
+    link = here.page if is_terminal else "`authproxy status --link` shows its link"
+    return [f"Status page: {link}", f"Metrics: http://{reachable(here.admin)}/metrics"]
 
 
 def subscription(base: str, emulator: Emulator) -> str:
     """A command line that subscribes where the emulator speaks GraphQL."""
     url = f"{base.replace('http:', 'ws:', 1)}{emulator.subscriptions_path}"
     return shlex.join([sys.executable, "-m", "proxy.sandbox.subscribe", url])
-
-
-def reachable(address: str) -> str:
-    """What to call for an address that stands for every interface."""
-    return address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - nothing is bound here
 
 
 def curl(base: str, emulator: Emulator) -> str:

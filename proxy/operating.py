@@ -42,6 +42,13 @@ def ask_status(proxy: Whereabouts) -> dict[str, Any]:
     return document
 
 
+def linked(proxy: Whereabouts) -> str:
+    """The link that opens its status page. Raises NotFound where no browser gets to."""
+    if proxy.page is None:
+        raise NotFound(f"the admin listener is {proxy.admin}, where no browser gets to; give `server.admin` a port")
+    return proxy.page
+
+
 def ask_reload(proxy: Whereabouts) -> dict[str, Any]:
     """What /reload says, whether it succeeded or not. Raises NotFound if the proxy does not answer."""
     document: dict[str, Any] = json.loads(_asked(proxy, "POST", "/reload", _RELOAD_SECONDS).body)

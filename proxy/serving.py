@@ -40,6 +40,11 @@ class Serving:
         self._port: int | None = None
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._gateway.in_flight
+
+    @property
     def callers(self) -> int:
         """How many connections of callers there are; `callers_limit` is how many there may be."""
         return len(self._listener.connections)

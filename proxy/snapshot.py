@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from proxy.admin.status import ConfigurationStatus, ProviderStatus, RouteStatus, StatusSnapshot, StoreStatus
+from proxy.admin.status import (
+    Added,
+    ConfigurationStatus,
+    ProviderStatus,
+    RouteStatus,
+    StatusSnapshot,
+    StoreStatus,
+)
 from proxy.assembly import Assembly
 from proxy.clock import Clock
-from proxy.config.models import ProviderSettings
+from proxy.config.models import ProviderSettings, RouteSettings
+from proxy.gateway.route import Provider
 from proxy.reloading import Reloading
 from proxy.schemes.registry import scheme_name
 from proxy.serving import Serving
@@ -19,12 +27,16 @@ def snapshot(
     """Metadata only: nothing in it is a secret."""
     settings = assembly.settings
     return StatusSnapshot(
-        providers=tuple(provider_status(provider, clock) for provider in settings.providers.values()),
-        routes=tuple(RouteStatus(route.prefix, route.provider) for route in settings.routes),
+        providers=tuple(
+            provider_status(provider, assembly.providers[name], clock) for name, provider in settings.providers.items()
+        ),
+        routes=tuple(route_status(route) for route in settings.routes),
         store=StoreStatus(store.kind, store.trouble),
         draining=serving.is_ending,
         listen=serving.address,
         admin=serving.admin_address,
+        wants_token=settings.server.wants_tokens,
+        in_flight=serving.in_flight,
         configuration=ConfigurationStatus(
             str(settings.source),
             clock.wall() - reloading.loaded_at,
@@ -33,11 +45,18 @@ def snapshot(
     )
 
 
-def provider_status(settings: ProviderSettings, clock: Clock) -> ProviderStatus:
+def route_status(settings: RouteSettings) -> RouteStatus:
+    headers = (Added("header", name, template.masked({})) for name, template in settings.headers.items())
+    query = (Added("parameter", name, template.masked({})) for name, template in settings.query.items())
+    return RouteStatus(settings.prefix, settings.provider, (*headers, *query))
+
+
+def provider_status(settings: ProviderSettings, provider: Provider, clock: Clock) -> ProviderStatus:
     scheme = scheme_name(settings.scheme)
-    credential = settings.scheme.credential
+    credential, adds = settings.scheme.credential, _added(provider)
     if credential is None:
-        return ProviderStatus(settings.name, "static", settings.base_url, settings.preset, scheme)
+        return ProviderStatus(settings.name, "static", settings.base_url, settings.preset, scheme, adds=adds)
+    obtained_ago, refresh_in = credential.span or (None, None)
     return ProviderStatus(
         settings.name,
         credential.state,
@@ -49,7 +68,16 @@ def provider_status(settings: ProviderSettings, clock: Clock) -> ProviderStatus:
         logins=credential.fetches,
         last_error=credential.last_error,
         next_attempt_in=credential.next_attempt_in,
+        obtained_ago=obtained_ago,
+        refresh_in=refresh_in,
+        adds=adds,
     )
+
+
+def _added(provider: Provider) -> tuple[Added, ...]:
+    headers = (Added("header", name, value) for name, value in provider.outline.headers)
+    query = (Added("parameter", name, value) for name, value in provider.outline.query)
+    return (*headers, *query)
 
 
 def _expires_in(credential: Credential, clock: Clock) -> float | None:

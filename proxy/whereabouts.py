@@ -24,6 +24,21 @@ class Whereabouts:
     admin: str
     token: str = field(repr=False)
 
+    @property
+    def page(self) -> str | None:
+        """The link that opens the status page and signs in, as secret as the token; None where no browser gets to.
+
+        What stands behind # stays in the browser: no request holds it, and no log.
+        """
+        if self.admin.startswith("unix:"):
+            return None
+        return f"http://{reachable(self.admin)}/#token={self.token}"
+
+
+def reachable(address: str) -> str:
+    """What to call for an address that stands for every interface."""
+    return address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - nothing is bound here
+
 
 def folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Where such files may be, the best place first: the user's runtime folder, the service's, a temporary one."""

@@ -38,6 +38,26 @@ class Proxied:
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
+    @property
+    def operator(self) -> dict[str, str]:
+        """The header that makes a caller of the admin listener the operator."""
+        return {"Authorization": f"Bearer {self.app.admin_token.reveal()}"}
+
+    async def page_is_told(self) -> dict[str, Any]:
+        """The events with which a status page begins."""
+        told: dict[str, Any] = {}
+        async with self.admin.stream("GET", "/events", headers=self.operator) as answer:
+            async for line in answer.aiter_lines():
+                self.seen.append(line.encode())
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data":
+                    told[event] = json.loads(value)
+                    if event == "requests":
+                        break
+        return told
+
     async def metric(self, name: str, **labels: str) -> float:
         """The value of one series; 0 if there is none."""
         for line in (await self.admin.get("/metrics")).text.splitlines():
@@ -93,13 +113,17 @@ async def proxied(
                 limits=httpx.Limits(max_connections=5, max_keepalive_connections=0),
             ) as admin,
         ):
-            yield Proxied(app, client, admin, log, seen)
+            proxy = Proxied(app, client, admin, log, seen)
+            yield proxy
             pages = [(await admin.get(page)).content for page in ("/", "/metrics", "/readyz?verbose")]
+            pages.append((await admin.get("/status", headers=proxy.operator)).content)
+            pages.append(json.dumps(await proxy.page_is_told()).encode())
             tokens = issued()
     finally:
         await app.stop(1)
     configure(io.StringIO(), json=True).flush()
     written = b"\n".join([log.getvalue().encode(), *pages])
+    everything = b"\n".join([written, *seen])
     # A vendor may show a token that it issued, as those of tests do; what an operator sees shows none.
-    found = [*leaks({*secrets, *named} - {*shown}, b"\n".join([written, *seen])), *leaks(tokens, written)]
+    found = [*leaks({*secrets, *named, app.admin_token.reveal()} - {*shown}, everything), *leaks(tokens, written)]
     assert not found, f"{len(found)} secrets showed"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiohttp.web import Response
+from aiohttp.web import Response, StreamResponse
+
+PLAIN = "text/plain; charset=utf-8"
+JSON = "application/json"
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -34,11 +37,13 @@ TOKEN_REQUIRED = Problem(
     403, "admin_token_required", "This wants the admin token, as Authorization: Bearer. `authproxy status` knows it."
 )
 NOT_FOUND = Problem(404, "not_found", "Here are /, /livez, /readyz, /metrics, /status and /reload.")
+NO_TOKEN_HERE = Problem(404, "no_token", "No provider of this name has a token.")
 NO_PROVIDER = Problem(404, "no_provider", "No provider has this name.")
 METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "This path is not for this method; Allow names the others.")
 HOST_NOT_ALLOWED = Problem(
     421, "host_not_allowed", "This Host is not served here. Use a loopback name, or list it under server.allowed_hosts."
 )
+TOO_MANY_PAGES = Problem(503, "too_many_pages", "So many status pages are open that this one is not served.")
 DRAINING = Problem(503, "draining", "The proxy is stopping.")
 INTERNAL_ERROR = Problem(500, "internal_error", "The proxy failed on its own account.", "proxy_internal_error")
 
@@ -48,6 +53,15 @@ def answer(text: str | bytes, content_type: str, *, status: int = 200, policy: s
     body = text.encode() if isinstance(text, str) else text
     headers = {**_HEADERS, "Content-Type": content_type, "Content-Security-Policy": policy}
     return Response(status=status, body=body, headers=headers)
+
+
+def stream(content_type: str) -> StreamResponse:
+    """An answer with the same, whose body is still to come; it ends with its connection."""
+    begun = StreamResponse(
+        headers={**_HEADERS, "Content-Type": content_type, "Content-Security-Policy": "default-src 'none'"}
+    )
+    begun.force_close()
+    return begun
 
 
 def refusal(problem: Problem, allow: Iterable[str] = ()) -> Response:

@@ -1,76 +1,51 @@
-"""The admin listener: /livez, /readyz, /metrics, the status page, /status, /reload.
-
-What it has is a table of resources. Each says which methods it takes, and whether it asks for the admin token: all
-that tells more than health and figures, and all that changes something.
-"""
+"""The admin listener: what it has is a table of resources, each of which says who may ask for it, and how."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from aiohttp.web import BaseRequest, StreamResponse
 
-from proxy.admin.actions import Reload
-from proxy.admin.answers import (
-    DRAINING,
-    MALFORMED,
-    METHOD_NOT_ALLOWED,
-    NO_PROVIDER,
-    NOT_FOUND,
-    TOKEN_REQUIRED,
-    answer,
-    refusal,
-)
-from proxy.admin.authority import is_authorized
+from proxy.admin.actions import Actions
+from proxy.admin.answers import MALFORMED, METHOD_NOT_ALLOWED, NOT_FOUND, TOKEN_REQUIRED, refusal
+from proxy.admin.asked import Asked, Resource
+from proxy.admin.authority import Authority
 from proxy.admin.connections import Connections, local_end
-from proxy.admin.documents import readiness_document, reload_document, status_document
+from proxy.admin.control import Control
+from proxy.admin.events import Events
 from proxy.admin.guard import objection
-from proxy.admin.page import POLICY, status_page
-from proxy.admin.status import StatusSnapshot, health_line, store_lines, unready_because
+from proxy.admin.health import Health
+from proxy.admin.page import page_resources
+from proxy.admin.signing_in import SigningIn
+from proxy.admin.status import StatusSnapshot
+from proxy.clock import Clock
+from proxy.journal.pulse import Pulse
 from proxy.listening import KEEPING_FILE, SocketFile
 from proxy.metrics import Metrics
 from proxy.secret import Secret
 
-_PLAIN = "text/plain; charset=utf-8"
-_JSON = "application/json"
 # Answers here are small and made at once; longer than this only idle connections are waited for.
 _CLOSING_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    query: str
-    accept: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Resource:
-    answer: Callable[[_Asked], Awaitable[StreamResponse]]
-    methods: tuple[str, ...] = ("GET", "HEAD")
-    needs_token: bool = False
-
-
 class AdminServer:
-    """Answers on one listening socket, from `status()` and `metrics`; `reload()` is None where that is impossible."""
+    """Answers on one listening socket, from `status()`, `metrics` and `pulse`; has `actions` done."""
 
-    def __init__(self, status: Callable[[], StatusSnapshot], metrics: Metrics, reload: Reload | None = None) -> None:
-        self._status = status
-        self._metrics = metrics
-        self._reload = reload
+    def __init__(
+        self, status: Callable[[], StatusSnapshot], metrics: Metrics, actions: Actions, pulse: Pulse, clock: Clock
+    ) -> None:
+        self._authority = Authority()
+        self._events = Events(status, pulse, clock.wall)
         self._resources = {
-            "/livez": _Resource(self._liveness),
-            "/readyz": _Resource(self._readiness),
-            "/metrics": _Resource(self._figures),
-            "/": _Resource(self._page),
-            "/status": _Resource(self._status_document, needs_token=True),
+            **page_resources(),
+            **Health(status, metrics).resources,
+            **Control(status, actions).resources,
+            **self._events.resources,
+            **SigningIn(self._authority).resources,
         }
-        if reload is not None:
-            self._resources["/reload"] = _Resource(self._reloaded, methods=("POST",), needs_token=True)
         self.allow((), ())
         self._server: Connections | None = None
         self._listening: asyncio.Server | None = None
@@ -82,7 +57,7 @@ class AdminServer:
         What needs a token is for whoever has one of these.
         """
         self._allowed_hosts = tuple(hosts)
-        self._tokens = tuple(tokens)
+        self._authority.trust(tokens)
 
     async def start(
         self,
@@ -109,13 +84,15 @@ class AdminServer:
         if self._server is None or self._listening is None:
             return
         self._listening.close()
+        self._events.end()
         await self._server.shutdown(_CLOSING_SECONDS)
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)
         self._server = self._listening = self._socket_path = None
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
-        problem = objection(request.raw_headers, local_end(request), self._allowed_hosts)
+        here = local_end(request)
+        problem = objection(request.raw_headers, here, self._allowed_hosts)
         if problem is not None:
             return refusal(problem)
         path, _, query = request.raw_path.partition("?")
@@ -124,52 +101,14 @@ class AdminServer:
             return refusal(METHOD_NOT_ALLOWED, resource.methods)
         if not path.startswith("/"):
             return refusal(MALFORMED)
-        if resource.needs_token and not is_authorized(request.raw_headers, self._tokens):
+        asked = Asked(request, query, None if here is None else here[1])
+        if resource.needs_token and not self._authority.allows(request.raw_headers, asked.port):
             return refusal(TOKEN_REQUIRED)
-        return await resource.answer(_Asked(query, request.headers.get("Accept", "")))
-
-    async def _liveness(self, asked: _Asked) -> StreamResponse:
-        return answer("ok", _PLAIN)
-
-    async def _readiness(self, asked: _Asked) -> StreamResponse:
-        """200 or 503; `?provider=` asks for one (or several), `?verbose` gives a line for each."""
-        query, snapshot = parse_qs(asked.query, keep_blank_values=True), self._status()
-        wanted = query.get("provider")
-        providers = tuple(one for one in snapshot.providers if wanted is None or one.name in wanted)
-        if wanted is not None and len(providers) < len(set(wanted)):
-            return refusal(NO_PROVIDER)
-        reason = unready_because(snapshot, providers)
-        status = 200 if reason is None else 503
-        if _JSON in asked.accept:
-            return answer(readiness_document(reason, providers, snapshot.store), _JSON, status=status)
-        verdict = "ok" if reason is None else f"not ready: {reason}"
-        if "verbose" in query:
-            lines = [*map(health_line, providers), *store_lines(snapshot.store), verdict]
-            verdict = "".join(f"{line}\n" for line in lines)
-        return answer(verdict, _PLAIN, status=status)
-
-    async def _figures(self, asked: _Asked) -> StreamResponse:
-        return answer(*await self._metrics.exposed(asked.accept))
-
-    async def _page(self, asked: _Asked) -> StreamResponse:
-        return answer(status_page(self._status()), "text/html; charset=utf-8", policy=POLICY)
-
-    async def _status_document(self, asked: _Asked) -> StreamResponse:
-        return answer(status_document(self._status()), _JSON)
-
-    async def _reloaded(self, asked: _Asked) -> StreamResponse:
-        """200, or 409 with every mistake of a configuration that was not taken."""
-        assert self._reload is not None
-        if self._status().draining:
-            return refusal(DRAINING)
-        report = await self._reload()
-        done = answer(reload_document(report), _JSON, status=409 if report.errors else 200)
-        done.force_close()  # A body that came along is not read, and must not be taken for the next request.
-        return done
+        return await resource.answer(asked)
 
 
-async def _nothing(asked: _Asked) -> StreamResponse:
+async def _nothing(asked: Asked) -> StreamResponse:
     return refusal(NOT_FOUND)
 
 
-_NOWHERE = _Resource(_nothing)
+_NOWHERE = Resource(_nothing)

@@ -20,9 +20,19 @@ CredentialState = Literal["static", "idle", "ok", "waiting", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """What the proxy adds to requests: a header or a query parameter, with secrets and places masked."""
+
+    kind: Literal["header", "parameter"]
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderStatus:
     """One provider's credential. Seconds are from now; `expires_in` is inf for ever, None without a live token.
 
+    `refresh_in` is when a request will have it renewed ahead of that. `adds` is what its requests get.
     `last_error` is one of our own texts ("401 from its login endpoint"), never a vendor's.
     """
 
@@ -36,12 +46,18 @@ class ProviderStatus:
     logins: int = 0
     last_error: str | None = None
     next_attempt_in: float | None = None
+    obtained_ago: float | None = None
+    refresh_in: float | None = None
+    adds: tuple[Added, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RouteStatus:
+    """`adds` is what the route itself gives to its requests."""
+
     prefix: str
     provider: str
+    adds: tuple[Added, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,8 @@ class ConfigurationStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusSnapshot:
+    """`wants_token` says that callers have to show one; `in_flight` are requests not yet over."""
+
     providers: tuple[ProviderStatus, ...] = ()
     routes: tuple[RouteStatus, ...] = ()
     store: StoreStatus = StoreStatus()
@@ -70,6 +88,8 @@ class StatusSnapshot:
     draining: bool = False
     listen: str = ""
     admin: str | None = None
+    wants_token: bool = False
+    in_flight: int = 0
     configuration: ConfigurationStatus = ConfigurationStatus()
 
 
@@ -86,6 +106,16 @@ def unready_because(snapshot: StatusSnapshot, providers: tuple[ProviderStatus, .
 def health(provider: ProviderStatus) -> str:
     """`ok`, `waiting` or `refused`: what a probe needs to tell apart."""
     return provider.state if provider.state in ("waiting", "refused") else "ok"
+
+
+def hint(provider: ProviderStatus) -> str | None:
+    """What to do about a provider's trouble, the next command included; None where there is none."""
+    test = f"`authproxy test {provider.name}` says what stands in the way."
+    if provider.state == "refused":
+        return f"Put a good secret into the configuration: a changed one is tried at once. {test}"
+    if provider.last_error is not None:
+        return f"It is tried again by itself. {test}"
+    return None
 
 
 def health_line(provider: ProviderStatus) -> str:

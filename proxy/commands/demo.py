@@ -25,4 +25,4 @@ def demo(listen: str | None, admin: str | None) -> None:
         raise click.ClickException("the demo needs an extra: install authproxy[ethereum]") from None
 
     log = configure(sys.stderr, json=not sys.stderr.isatty())
-    run_loop(run_demo(log, os.environ, given(listen=listen, admin=admin), click.echo))
+    run_loop(run_demo(log, os.environ, given(listen=listen, admin=admin), click.echo, is_terminal=sys.stdout.isatty()))

@@ -55,6 +55,8 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
             await app.run_until_stopped()
             return
         here = Whereabouts(os.getpid(), str(path.absolute()), app.admin_address, app.admin_token.reveal())
+        if here.page is not None and sys.stderr.isatty():
+            click.echo(f"status page: {here.page}", err=True)  # Not through the log: it is as secret as the token.
         with told(here, folders(os.environ)):
             await app.run_until_stopped()
 

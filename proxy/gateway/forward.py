@@ -32,6 +32,7 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
     provider, body = decision.route.provider, passage.body
     if provider.scheme.needs_body or body.is_small:
         await body.hold()
+        passage.begun = monotonic()
     send = send or _send
     answer, injection = await send(decision, caller, passage)
     judged = provider.scheme.judged_statuses
@@ -50,6 +51,7 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
 
 async def _replay(decision: Decision, caller: CallerConnection, passage: Passage, first: Answer, send: Send) -> Answer:
     """The answer to the second attempt; the first one stands if there is no fresh credential."""
+    passage.begun = monotonic()
     try:
         answer, injection = await send(decision, caller, passage)
     except CredentialError:
@@ -75,6 +77,7 @@ async def _send(
     if held != b"":
         request = OutboundRequest(method, request.origin, request.target, request.headers, held)
     injection = await authorized(route, request)
+    passage.authorized = monotonic()
     try:
         lines = decision.lines
         if passage.trace is not None:
@@ -84,7 +87,7 @@ async def _send(
             connection = await pool.connect_anew()
         else:
             connection = pool.kept(caller.loop, repeatable=method in REPEATABLE_METHODS) or await pool.connect()
-        sent = monotonic()
+        passage.sent = sent = monotonic()
         answer = await exchange(
             connection, pool, method, head, held if held is not None else body.framed(), route.timeout
         )
@@ -102,6 +105,7 @@ async def _send(
         scheme.returned(injection)
     # Others that were kept with it may be as dead.
     passage.repeats = 1
+    passage.begun = monotonic()
     return await _send(decision, caller, passage, on_new_connection=True)
 
 

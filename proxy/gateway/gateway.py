@@ -45,6 +45,11 @@ class Gateway:
         self._tracer = tracer
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._in_flight
+
+    @property
     def routes(self) -> RouteTable:
         return self._routes
 
@@ -100,7 +105,7 @@ class Gateway:
                 await asyncio.wait_for(self._quiet.wait(), seconds)
 
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
-        head = caller.head
+        passage.head = head = caller.head
         if caller.is_surplus:
             raise Overloaded(retry_after=_RETRY_AFTER)
         client = self.guard.check_caller(head.message.method, head.fields)

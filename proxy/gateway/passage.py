@@ -8,6 +8,7 @@ from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.gateway.body import NO_BODY, CallerBody, NoBody
+from proxy.gateway.caller import CallerHead
 from proxy.gateway.route import Route
 from proxy.gateway.trace import Trace
 from proxy.schemes.base import CredentialUse
@@ -20,18 +21,21 @@ _numbers = count(1)
 class Passage:
     """What became of one request, for the log and the metrics; filled in on the way.
 
-    Times are readings of time.monotonic. `repeats` counts further attempts at the vendor; `is_unrepeatable` says that
-    there should have been one, and that the body was too large to be held for it.
+    Times are readings of time.monotonic, 0 for what was not reached: the attempt that counted has `begun` after a body
+    that had to be held or an attempt that failed, was `authorized`, `sent` when there was a connection, and `answered`
+    with a head. `repeats` counts further attempts at the vendor; `is_unrepeatable` says that there should have been
+    one, and that the body was too large to be held for it. `head` is the caller's, None for what was none.
     """
 
     __slots__ = (
-        "answered", "body", "client", "credential", "error", "is_unrepeatable", "method", "number", "repeats",
-        "response_bytes", "route", "started", "status", "trace",
+        "answered", "authorized", "begun", "body", "client", "credential", "error", "head", "is_unrepeatable",
+        "method", "number", "repeats", "response_bytes", "route", "sent", "started", "status", "trace",
     )  # fmt: skip
 
     def __init__(self, method: str, started: float) -> None:
         self.method = method
         self.started = started
+        self.head: CallerHead | None = None
         self.client: str | None = None
         self.route: Route | None = None
         self.status = 0
@@ -39,7 +43,7 @@ class Passage:
         self.credential: CredentialUse = "none"
         self.repeats = 0
         self.is_unrepeatable = False
-        self.answered = 0.0
+        self.begun = self.authorized = self.sent = self.answered = 0.0
         self.response_bytes = 0
         self.body: CallerBody | NoBody = NO_BODY
         self.trace: Trace | None = None

@@ -9,7 +9,7 @@ from functools import cached_property
 from proxy.errors import DeniedByRoute, MethodNotAllowed
 from proxy.gateway.headers import HeaderFilter, RawHeaders, has_name, request_filter
 from proxy.gateway.trace import DROPPED_FIELDS, TraceRule
-from proxy.schemes.base import AuthScheme
+from proxy.schemes.base import AuthScheme, Injection
 from proxy.target import canonical, has_parameter
 from proxy.template import Template
 from proxy.upstream.origin import Origin
@@ -36,6 +36,11 @@ class Provider:
     def hears_answers(self) -> bool:
         """Whether the scheme wants to know of each answer's header."""
         return type(self.scheme).heard is not AuthScheme.heard
+
+    @cached_property
+    def outline(self) -> Injection:
+        """What the scheme adds in general, fit to be shown."""
+        return self.scheme.outline()
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)

@@ -49,11 +49,12 @@ class Handshake:
         route, request = decision.route, handshake_request(decision.route, decision.request)
         provider, scheme = route.provider, route.provider.scheme
         self._injection = injection = await authorized(route, request)
+        passage.authorized = monotonic()
         try:
             more = UPGRADE if passage.trace is None else (*passage.trace.attempt(), *UPGRADE)
             head = request_head(route, replace(request, headers=(*request.headers, *more)), injection, ())
             connection = await provider.pool.connect_apart()
-            sent = monotonic()
+            passage.sent = sent = monotonic()
             answer = await exchange(connection, provider.pool, request.method, head, b"", route.timeout)
             passage.credential = injection.use
             if passage.trace is not None:

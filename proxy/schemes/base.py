@@ -153,6 +153,13 @@ class AuthScheme(ABC):
         """What `authorize` would add, fit to be shown: secrets masked, a placeholder for a token. No I/O."""
         return Injection(masked(self.headers, self._scope), masked(self.query, self._scope))
 
+    def outline(self) -> Injection:
+        """What `authorize` adds to requests in general: secrets masked, <place> for what is another for each."""
+        templates = (*self.headers.values(), *self.query.values())
+        scope: dict[str, Value] = {name: f"<{name}>" for template in templates for name in template.names}
+        scope.update(self._scope)
+        return Injection(masked(self.headers, scope), masked(self.query, scope))
+
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
         """Named lines that say how `authorize` comes to its injection, with secrets masked."""
         return ()

@@ -75,6 +75,9 @@ class Static(AuthScheme):
         return Injection(headers, rendered(self.query, self._scope), use="static")
 
     async def preview(self, request: OutboundRequest) -> Injection:
+        return self.outline()
+
+    def outline(self) -> Injection:
         headers = masked(self.headers, self._scope)
         if self.basic is not None:
             headers += (("Authorization", f"Basic {MASK}"),)

@@ -29,6 +29,7 @@ from proxy.tokens.stores.store import TokenStore
 from proxy.tokens.token import Token, TokenPolicy
 
 State = Literal["ok", "waiting", "refused", "idle"]
+Renewed = Literal["renewed", "under_way", "failed", "held_back"]
 
 log = logging.getLogger("authproxy.tokens")
 
@@ -144,6 +145,20 @@ class Credential:
         """Let the next login after a refusal not wait: somebody says that it was mended, perhaps at the vendor's."""
         self._restraint.forgive()
 
+    async def renew(self, seconds: float) -> Renewed:
+        """Obtain a new token because a person says so, which ends the pause after a refusal; and wait for it so long.
+
+        A login endpoint that asked for time, or is in trouble, gets it all the same.
+        """
+        self.forgive()
+        if self._flight is None and not self._restraint.allows_turn:
+            return "held_back"
+        before = self._standing.generation
+        _, unfinished = await asyncio.wait((self._fetch(),), timeout=seconds)
+        if unfinished:
+            return "under_way"
+        return "renewed" if self._standing.generation > before else "failed"
+
     def leave(self) -> asyncio.Task[None] | None:
         """Belong to no configuration any more; who still uses it keeps it, and its token, to himself.
 
@@ -175,6 +190,12 @@ class Credential:
         """When the live token expires, in seconds since the epoch; inf is never, None is no token."""
         token = self._live_token()
         return None if token is None else self._around.clock.wall() + token.expires_at - self._around.clock.now()
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """Seconds since the live token was obtained, and until it is due for renewal; None without one."""
+        token, now = self._live_token(), self._around.clock.now()
+        return None if token is None else (now - token.obtained_at, token.refresh_at - now)
 
     @property
     def last_error(self) -> str | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from proxy.admin.actions import ReloadReport
+from proxy.admin.actions import Actions, ReloadReport, TokenReport
 from proxy.admin.server import AdminServer
 from proxy.admin.status import ProviderStatus, RouteStatus, StatusSnapshot, StoreStatus
+from proxy.journal.journal import Journal
+from proxy.journal.pulse import Pulse
 from proxy.metrics import Metrics
 from proxy.secret import Secret
+from tests.clock import FakeClock
 
 CANARY = "CANARY-44aa-in-a-request"
 TOKEN = "CANARY-31f7-admin-token"
@@ -39,6 +42,15 @@ class Admin:
     metrics: Metrics = field(default_factory=lambda: Metrics("1.2.3"))
     reloads: int = 0
     report: ReloadReport = field(default_factory=lambda: ReloadReport(routes=3, providers=2))
+    acted: list[tuple[str, str]] = field(default_factory=list)
+
+    async def refresh(self, provider: str) -> TokenReport | None:
+        self.acted.append(("refresh", provider))
+        return TokenReport(provider, "failed", "401 from its login", 60.4) if provider == "io" else None
+
+    async def drop(self, provider: str) -> TokenReport | None:
+        self.acted.append(("drop", provider))
+        return TokenReport(provider, "dropped") if provider == "io" else None
 
     async def reload(self) -> ReloadReport:
         self.reloads += 1
@@ -70,6 +82,14 @@ def parsed(octets: bytes) -> Answer:
     return Answer(int(first.split()[1]), headers, body.decode())
 
 
+def made(
+    status: Callable[[], StatusSnapshot] = lambda: WELL,
+    metrics: Metrics | None = None,
+    actions: Actions = Actions(),  # noqa: B008 - frozen
+) -> AdminServer:
+    return AdminServer(status, metrics or Metrics("1.2.3"), actions, Pulse(Journal()), FakeClock())
+
+
 @pytest.fixture
 def admin() -> Admin:
     admin = Admin(0)
@@ -81,7 +101,8 @@ def admin() -> Admin:
 async def admin_server(admin: Admin) -> AsyncIterator[AdminServer]:
     sock = socket.create_server(("127.0.0.1", 0))
     admin.port = sock.getsockname()[1]
-    server = AdminServer(admin.status, admin.metrics, admin.reload)
+    actions = Actions(admin.reload, admin.refresh, admin.drop)
+    server = made(admin.status, admin.metrics, actions)
     server.allow(["proxy:9180"], [Secret("CANARY-31f8-other-token"), Secret(TOKEN)])
     await server.start(sock)
     yield server
@@ -161,10 +182,12 @@ async def test_the_status_page_opens_in_a_browser_and_is_kept_from_doing_more(ad
     answer = await admin.ask("GET /", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "<td" in answer.body
+    assert answer.body.startswith("<!doctype html>")
 
 
 async def test_head_has_the_headers_and_no_body(admin: Admin) -> None:
@@ -236,7 +259,7 @@ async def test_a_socket_file_is_served_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(str(path))
-    server = AdminServer(lambda: WELL, Metrics("1.2.3"))
+    server = made()
     await server.start(sock)
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -250,7 +273,7 @@ async def test_a_socket_file_is_served_and_removed(tmp_path: Path) -> None:
 async def test_stopping_closes_idle_connections() -> None:
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
-    server = AdminServer(lambda: WELL, Metrics("1.2.3"))
+    server = made()
     await server.start(sock)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET /livez HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
@@ -283,7 +306,8 @@ async def test_status_tells_everything_to_whoever_has_the_token(admin: Admin) ->
     assert (document["listen"], document["admin"]) == ("127.0.0.1:8080", "127.0.0.1:9180")
     assert document["configuration"] == {"path": "", "loaded_ago": 0.0, "errors": []}
     assert document["providers"][2]["last_error"] == "401 from its login"
-    assert document["routes"] == [{"prefix": "/io", "provider": "io"}]
+    assert document["routes"] == [{"prefix": "/io", "provider": "io", "adds": []}]
+    assert "`authproxy test acme`" in document["providers"][2]["hint"]
 
 
 WRONG_TOKENS = [
@@ -349,7 +373,7 @@ async def test_a_body_of_a_reload_is_no_further_request(admin: Admin) -> None:
 async def test_without_a_way_to_reload_there_is_no_such_path_and_without_a_token_nobody_has_it() -> None:
     sock = socket.create_server(("127.0.0.1", 0))
     bare = Admin(sock.getsockname()[1])
-    server = AdminServer(bare.status, bare.metrics)
+    server = made(bare.status, bare.metrics)
     await server.start(sock)
     assert is_a_problem(await bare.ask("GET /reload", BEARER), 404, "not_found")
     assert is_a_problem(await bare.ask("GET /status", "Authorization: Bearer "), 403, "admin_token_required")
@@ -370,3 +394,98 @@ async def test_a_token_store_that_fails_is_told_and_no_reason_to_be_unready(admi
     assert "token store: redis, fails: it cannot be reached" in answer.body.splitlines()
     answer = await admin.ask("GET /readyz", "Accept: application/json")
     assert json.loads(answer.body)["token_store"] == {"kind": "redis", "error": "it cannot be reached"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "acted"),
+    [
+        ("/refresh?provider=io", 409, ("refresh", "io")),
+        ("/drop?provider=io", 200, ("drop", "io")),
+        ("/refresh?provider=nobody", 404, ("refresh", "nobody")),
+        ("/drop", 404, ("drop", "")),
+        ("/drop?provider=io&provider=wyre", 404, ("drop", "")),
+    ],
+)
+async def test_a_token_is_refreshed_or_dropped_for_whoever_has_the_admin_token(
+    admin: Admin, path: str, status: int, acted: tuple[str, str]
+) -> None:
+    assert is_a_problem(await admin.ask(f"POST {path}"), 403, "admin_token_required")
+    assert admin.acted == []
+    answer = await admin.ask(f"POST {path}", BEARER)
+    assert (answer.status, admin.acted) == (status, [acted])
+    assert answer.headers["connection"] == "close"
+
+
+async def test_what_became_of_a_token_is_told(admin: Admin) -> None:
+    told = json.loads((await admin.ask("POST /refresh?provider=io", BEARER)).body)
+    assert told == {"provider": "io", "outcome": "failed", "error": "401 from its login", "next_attempt_in": 60}
+
+
+@pytest.mark.parametrize("path", ["/refresh?provider=io", "/drop?provider=io", "/reload"])
+async def test_nothing_is_changed_any_more_while_the_proxy_stops(admin: Admin, path: str) -> None:
+    admin.snapshot = replace(WELL, draining=True)
+    assert is_a_problem(await admin.ask(f"POST {path}", BEARER), 503, "draining")
+    assert (admin.acted, admin.reloads) == ([], 0)
+
+
+# --- Sessions of the status page ----------------------------------------------------------------------
+
+
+async def session(admin: Admin) -> tuple[str, str]:
+    """Both halves, as header fields."""
+    answer = await admin.ask("POST /sign-in", BEARER)
+    assert answer.status == 200
+    cookie, *attributes = answer.headers["set-cookie"].split("; ")
+    assert attributes == ["Path=/", "HttpOnly", "SameSite=Strict"]
+    assert cookie.startswith(f"authproxy_{admin.port}=")
+    return f"Cookie: {cookie}", f"X-AuthProxy-CSRF: {json.loads(answer.body)['csrf']}"
+
+
+async def test_a_session_serves_in_the_place_of_the_token(admin: Admin) -> None:
+    cookie, csrf = await session(admin)
+    assert (await admin.ask("GET /status", cookie, csrf)).status == 200
+    assert (await admin.ask("POST /reload", cookie, csrf)).status == 200
+    assert admin.reloads == 1
+
+
+async def test_neither_half_of_a_session_opens_anything_alone(admin: Admin) -> None:
+    """A cookie goes to every port of this host, and a header half lies in the browser's storage."""
+    cookie, csrf = await session(admin)
+    other_cookie, other_csrf = await session(admin)
+    for fields in [(cookie,), (csrf,), (cookie, other_csrf), (other_cookie, csrf), (cookie, csrf, csrf)]:
+        for line in (
+            "GET /status",
+            "GET /events",
+            "POST /reload",
+            "POST /refresh?provider=io",
+            "POST /drop?provider=io",
+        ):
+            assert is_a_problem(await admin.ask(line, *fields), 403, "admin_token_required")
+    assert (admin.reloads, admin.acted) == (0, [])
+
+
+async def test_no_session_opens_another(admin: Admin) -> None:
+    assert is_a_problem(await admin.ask("POST /sign-in", *await session(admin)), 403, "admin_token_required")
+    for fields in WRONG_TOKENS:
+        answer = await admin.ask("POST /sign-in", *fields)
+        assert is_a_problem(answer, 403, "admin_token_required")
+        assert "set-cookie" not in answer.headers
+
+
+async def test_signing_out_ends_the_session_and_no_other(admin: Admin) -> None:
+    here, there = await session(admin), await session(admin)
+    answer = await admin.ask("POST /sign-out", *here)
+    assert (answer.status, answer.headers["set-cookie"].split("; ")[-1]) == (200, "Max-Age=0")
+    assert (await admin.ask("GET /status", *here)).status == 403
+    assert (await admin.ask("GET /status", *there)).status == 200
+
+
+@pytest.mark.parametrize(
+    "line", ["POST /sign-in", "POST /refresh?provider=io", "POST /drop?provider=io", "GET /events"]
+)
+async def test_a_foreign_page_gets_nothing_even_with_everything_it_needs(admin: Admin, line: str) -> None:
+    fields = [BEARER] if "sign-in" in line else [*await session(admin)]
+    assert is_a_problem(await admin.ask(line, *fields, host="evil.test"), 421, "host_not_allowed")
+    for foreign in ("Origin: https://evil.test", "Origin: null", "Sec-Fetch-Site: same-site"):
+        assert is_a_problem(await admin.ask(line, *fields, foreign), 403, "browser_refused")
+    assert admin.acted == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.admin.answers import BROWSER_REFUSED, HOST_NOT_ALLOWED, Problem
-from proxy.admin.authority import is_authorized
+from proxy.admin.authority import Authority
 from proxy.admin.guard import SocketName, objection
 from proxy.secret import Secret
 
@@ -118,7 +118,10 @@ TOKENS = (Secret("CANARY-first-admin-token"), Secret("CANARY-second-admin-token"
 
 
 def authorized(*values: str, name: str = "Authorization") -> bool:
-    return is_authorized([(b"Accept", b"x"), *((name.encode(), value.encode()) for value in values)], TOKENS)
+    fields = [(b"Accept", b"x"), *((name.encode(), value.encode()) for value in values)]
+    authority = Authority()
+    authority.trust(TOKENS)
+    return authority.allows(fields, 9180)
 
 
 def test_each_admin_token_opens_as_bearer_token_alone() -> None:
@@ -135,4 +138,4 @@ def test_no_other_token_opens() -> None:
     for wrong in ("", "x", "CANARY-first-admin-toke", "CANARY-first-admin-tokenx", "canary-first-admin-token"):
         assert not authorized(f"Bearer {wrong}")
     assert not authorized()
-    assert not is_authorized([(b"Authorization", b"Bearer ")], [])
+    assert not Authority().allows([(b"Authorization", b"Bearer ")], 9180)
