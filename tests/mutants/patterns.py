@@ -25,7 +25,8 @@ def _candidates(pattern: str) -> Iterator[str]:
         if token in _OTHER_COUNT:
             yield pattern[:start] + _OTHER_COUNT[token] + pattern[end:]
         elif token.startswith("["):
-            for member in _MEMBER.finditer(pattern, start + 1 + token.startswith("[^"), end - 1):
+            members = list(_MEMBER.finditer(pattern, start + 1 + token.startswith("[^"), end - 1))
+            for member in members if len(members) > 1 else ():
                 yield pattern[: member.start()] + pattern[member.end() :]
     for start, end in _alternatives(tokens, len(pattern)):
         yield pattern[:start].removesuffix("|") + pattern[end:] if start else pattern[end:].removeprefix("|")

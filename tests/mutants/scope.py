@@ -28,17 +28,14 @@ def _tokens(name: str, *near: str, far: tuple[str, ...] = ()) -> Scope:
 
 
 SCOPES = (
-    Scope("guard", "proxy/gateway/guard.py", ("tests/unit/test_guard.py", "tests/integration/test_named_clients.py")),
+    Scope("guard", "proxy/gateway/guard.py", ("tests/unit/test_guard.py",)),
     Scope("guard", "proxy/hosts.py", ("tests/unit/test_guard.py", "tests/unit/test_admin_guard.py")),
-    Scope("guard", "proxy/admin/guard.py", ("tests/unit/test_admin_guard.py", "tests/integration/test_admin_server.py")),
-    Scope("guard", "proxy/admin/authority.py", ("tests/unit/test_admin_guard.py", "tests/integration/test_admin_server.py")),
+    Scope("guard", "proxy/admin/guard.py", ("tests/unit/test_admin_guard.py",)),
+    Scope("guard", "proxy/admin/authority.py", ("tests/unit/test_admin_guard.py",)),
     Scope("target", "proxy/target.py", ("tests/unit/test_target.py",)),
     Scope("target", "proxy/gateway/target.py", ("tests/unit/test_target.py",)),
     Scope("headers", "proxy/gateway/headers.py", ("tests/unit/test_headers.py", "tests/unit/test_guard.py")),
-    Scope(
-        "secret", "proxy/secret.py",
-        ("tests/unit/test_secret.py", "tests/abuse/test_swaps.py", "tests/unit/test_config_load.py"),
-    ),
+    Scope("secret", "proxy/secret.py", ("tests/unit/test_secret.py", "tests/abuse/test_swaps.py")),
     _tokens("answer_document", "tests/unit/test_answer_document.py", _LOGIN),
     _tokens("backoff", "tests/unit/test_token_backoff.py", *_CREDENTIAL),
     _tokens("cache", "tests/unit/test_token_cache.py", *_CREDENTIAL, _FILE),

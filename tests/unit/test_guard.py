@@ -128,6 +128,7 @@ def test_pages_are_refused_but_of_the_exact_origins_that_a_route_lists(fields: l
 
 def test_what_is_no_page_passes() -> None:
     """Node's fetch says `sec-fetch-mode: cors`, alone."""
+    assert check_page(headers(), frozenset()) is None
     assert check_page(headers(("sec-fetch-mode", "cors")), frozenset()) is None
     listed = headers(("Origin", "https://app.test"), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "cors"))
     assert check_page(listed, frozenset({"https://app.test"})) == "https://app.test"

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
 
 from proxy.config.models import ClientSettings, ServerSettings
 from proxy.gateway.guard import Client
@@ -213,6 +214,35 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_at_the_start_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         FileSecret(tmp_path / "missing")
+
+
+def test_an_empty_file_is_an_empty_secret_until_something_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    secret = of_file()
+    assert secret.reveal() == ""
+    (tmp_path / "secret").write_text("s")
+    assert secret.reveal() == "s"
+
+
+@dataclasses.dataclass
+class Sources:
+    """What config hands over as the context of reading."""
+
+    asked: list[object] = dataclasses.field(default_factory=list)
+
+    def secret(self, value: object) -> Secret:
+        self.asked.append(value)
+        return Secret(CANARY)
+
+
+def test_a_setting_is_read_by_the_sources_that_config_hands_over_and_a_secret_stays_what_it_is() -> None:
+    sources, settings = Sources(), TypeAdapter(Secret)
+    assert settings.validate_python({"env": "A"}, context=sources).reveal() == CANARY
+    assert sources.asked == [{"env": "A"}]
+    secret = Secret(CANARY)
+    assert settings.validate_python(secret, context=sources) is secret
+    assert len(sources.asked) == 1
+    assert settings.json_schema() == SECRET_JSON_SCHEMA
 
 
 def test_a_file_is_utf_8_in_every_locale(tmp_path: Path) -> None:
