@@ -20,7 +20,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--module", action="append", help="only this one, as a path; may be given several times")
     parser.add_argument("--name", default="", help="only the mutants in whose names this text is")
-    parser.add_argument("--every", type=int, default=1, help="only each so manieth mutant: a quick look, not a result")
+    parser.add_argument(
+        "--every", type=int, default=1, help="only each so manieth mutant: a sample, which the page says"
+    )
     parser.add_argument("--processes", type=int, default=2, help="how many mutants at a time")
     parser.add_argument("--verbose", action="store_true", help="name the test that noticed, too")
     chosen = parser.parse_args()
@@ -44,9 +46,9 @@ def main() -> int:
             verdicts = hunt(scope, trees, wanted, tell)
             killed = sum(verdict.noticed is not None for verdict in verdicts)
             print(f"  {killed} of {len(verdicts)} killed, {time.monotonic() - began:.0f} s", flush=True)
-            if not chosen.name and chosen.every == 1:
-                unexplained += record(scope, verdicts)
-    if not chosen.name and chosen.every == 1:
+            if not chosen.name:
+                unexplained += record(scope, verdicts, chosen.every)
+    if not chosen.name:
         write_page()
     return min(unexplained, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,6 +70,8 @@ def hunt(
     known = _known(scope, trees)
     original = (trees[0].root / scope.module).read_text()
     mutants = wanted(mutants_of(original))
+    # As mutants are: in another layout the same code has other instructions.
+    plain = ast.unparse(ast.parse(original))
     verdicts: dict[str, Verdict] = {}
 
     def keep(mutant: Mutant, verdict: Verdict | None) -> None:
@@ -78,8 +81,8 @@ def hunt(
 
     with ExitStack() as stack:
         for tree in trees:
-            stack.enter_context(tree.serving(_files(scope)))
-        _share(mutants, trees, lambda mutant, tree: keep(mutant, _swapped(known, mutant, tree, original)))
+            stack.enter_context(tree.serving(scope.module, _files(scope)))
+        _share(mutants, trees, lambda mutant, tree: keep(mutant, _swapped(known, mutant, tree, plain)))
     left = [mutant for mutant in mutants if mutant.name not in verdicts]
     _share(left, trees, lambda mutant, tree: keep(mutant, _run(known, mutant, tree)))
     return [verdicts[mutant.name] for mutant in mutants]
@@ -124,12 +127,9 @@ def _swapped(known: Known, mutant: Mutant, tree: BrokenTree, original: str) -> V
     """By tests that are collected already; None if these cannot tell, because the mutant's code runs at import."""
     if not known.reaching(mutant):
         return None
-    path = str(tree.root / known.scope.module)
     with tree.broken(known.scope.module, mutant.source):
         for tests in known.waves(mutant):
-            answer = tree.do(
-                "swap", path=path, original=original, mutated=mutant.source, tests=tests, durations=known.took
-            )
+            answer = tree.do("swap", original=original, mutated=mutant.source, tests=tests, durations=known.took)
             if answer["code"] == _AT_IMPORT:
                 return None
             if answer["code"] != 0:

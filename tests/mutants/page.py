@@ -22,17 +22,17 @@ _BEGIN = "<!-- made by make mutants -->\n"
 EQUAL, ACCEPTED = "equal", "accepted"
 
 
-def record(scope: Scope, verdicts: Sequence[Verdict]) -> int:
-    """Keep a module's result; how many of its survivors have no reason, or reasons no survivor."""
+def record(scope: Scope, verdicts: Sequence[Verdict], every: int) -> int:
+    """Keep a module's result, of each so manieth mutant; how many survivors have no reason, or reasons no survivor."""
     survivors = [verdict.mutant.name for verdict in verdicts if verdict.noticed is None]
     reasons = reasons_of(scope.module)
     unexplained = [name for name in survivors if name not in reasons]
-    stale = [name for name in reasons if name not in survivors]
+    stale = [name for name in reasons if name not in survivors] if every == 1 else []
     print(
         f"  {len(unexplained)} survivors without a reason; {len(stale)} reasons without a survivor {stale}", flush=True
     )
     results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
-    results[scope.module] = {"mutants": len(verdicts), "survivors": survivors}
+    results[scope.module] = {"mutants": len(verdicts), "every": every, "survivors": survivors}
     _RESULTS.write_text(json.dumps(results, indent=1))
     return len(unexplained) + len(stale)
 
@@ -50,12 +50,8 @@ def reasons_of(module: str) -> dict[str, tuple[str, str]]:
 
 
 def write_page() -> None:
-    """Write the table anew, if there is a result of every module."""
+    """Write the tables anew, from the last result of each module."""
     results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
-    missing = [scope.module for scope in SCOPES if scope.module not in results]
-    if missing:
-        print(f"docs/MUTANTS.md stays as it is, without results of {len(missing)} modules")
-        return
     head = _PAGE.read_text().partition(_BEGIN)[0]
     _PAGE.write_text(
         head + _BEGIN + "\n" + "\n".join([*_areas(results), "", *_modules(results), "", *_survivors(results)])
@@ -77,9 +73,14 @@ def _modules(results: dict[str, Any]) -> Iterator[str]:
 
 
 def _row(name: str, modules: Sequence[str], results: dict[str, Any]) -> str:
-    mutants = sum(results[module]["mutants"] for module in modules)
-    kinds = [kind for module in modules for kind in _kinds(module, results)]
+    known = [module for module in modules if module in results]
+    mutants = sum(results[module]["mutants"] for module in known)
+    kinds = [kind for module in known for kind in _kinds(module, results)]
     killed = mutants - len(kinds)
+    if len(modules) == 1 and not known:
+        return f"| {name} | not run yet | | | | |"
+    if len(modules) == 1 and results[modules[0]]["every"] > 1:
+        name += f", one in {results[modules[0]]['every']}"
     score = f"{100 * killed / mutants:.1f} %" if mutants else ""
     return f"| {name} | {mutants} | {killed} | {score} | {kinds.count(EQUAL)} | {len(kinds) - kinds.count(EQUAL)} |"
 
@@ -93,7 +94,7 @@ def _survivors(results: dict[str, Any]) -> Iterator[str]:
     yield "## The survivors\n"
     for scope in SCOPES:
         reasons = reasons_of(scope.module)
-        names: list[str] = results[scope.module]["survivors"]
+        names: list[str] = results.get(scope.module, {}).get("survivors", [])
         if names:
             yield f"### `{scope.module}`\n"
         for kind, why in dict.fromkeys(reasons.get(name, (ACCEPTED, "No reason yet.")) for name in names):

@@ -8,14 +8,18 @@ from types import CodeType, FunctionType
 from typing import Any
 
 
-def swap(path: str, original: str, mutated: str) -> bool:
-    """Give each function of a file the mutant's code wherever it is held; False if what differs runs at import."""
+def functions_of(path: str) -> list[FunctionType]:
+    """All functions that were made from a file, wherever they are held."""
+    return [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__code__.co_filename == path]
+
+
+def swap(held: list[FunctionType], path: str, original: str, mutated: str) -> bool:
+    """Give those functions of a file that a mutant differs in its code; False if what differs runs at import."""
     before, after = (compile(source, path, "exec") for source in (original, mutated))
     old, new = _functions(before), _functions(after)
     changed = {name: code for name, code in new.items() if name in old and _content(code) != _content(old[name])}
     if not changed or _content(before, functions=False) != _content(after, functions=False):
         return False
-    held = [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__code__.co_filename == path]
     for name, code in changed.items():
         functions = [one for one in held if one.__code__.co_qualname == name]
         if not functions or any(one.__code__.co_freevars != code.co_freevars for one in functions):
@@ -38,7 +42,7 @@ def _functions(code: CodeType) -> dict[str, CodeType]:
 def _content(code: CodeType, *, functions: bool = True) -> Any:
     """What makes code do what it does: all but the lines it stands in."""
     constants = [
-        (type(one), repr(one))
+        _constant(one)
         if not isinstance(one, CodeType)
         else one.co_qualname
         if one.co_flags & CO_NEWLOCALS and not functions
@@ -46,3 +50,11 @@ def _content(code: CodeType, *, functions: bool = True) -> Any:
         for one in code.co_consts
     ]
     return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, code.co_flags
+
+
+def _constant(value: object) -> Any:
+    """A set's members come in any order."""
+    if isinstance(value, frozenset | tuple):
+        members = [_constant(member) for member in value]
+        return type(value), sorted(members, key=repr) if isinstance(value, frozenset) else members
+    return type(value), repr(value)

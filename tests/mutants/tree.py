@@ -55,9 +55,9 @@ class BrokenTree(AbstractContextManager["BrokenTree"]):
         return answer
 
     @contextmanager
-    def serving(self, files: Sequence[str]) -> Iterator[None]:
-        """Inside, jobs `swap` are done on the collected tests of these files."""
-        self.do("serve", files=files)
+    def serving(self, module: str, files: Sequence[str]) -> Iterator[None]:
+        """Inside, jobs `swap` are done to a module, and on the collected tests of these files."""
+        self.do("serve", path=str(self.root / module), files=files)
         try:
             yield
         finally:

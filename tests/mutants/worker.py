@@ -9,6 +9,7 @@ it forks again, puts a mutant's code into the functions that it has imported, an
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -18,13 +19,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NoReturn
 
 import hypothesis
 import pytest
 
 from tests.mutants.chosen import Chosen, Clocked, Traced, in_order
-from tests.mutants.swap import swap
+from tests.mutants.swap import functions_of, swap
 
 _SLOW_TO_IMPORT = (
     "aiohttp.web", "cryptography.hazmat.primitives.asymmetric.ec", "cryptography.x509", "httpx", "hypothesis.stateful",
@@ -32,17 +34,26 @@ _SLOW_TO_IMPORT = (
     "uvloop", "websockets.asyncio.client", "yaml", "eth_account",
 )  # fmt: skip
 # Plugins were imported early, as they may be: none of their assertions are looked at.
-_OPTIONS = ("-q", "-p", "no:cacheprovider", "--tb=short", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+_OPTIONS = (
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "--tb=line",
+    "--assert=plain",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+)
 # An exit code for a mutant whose code runs at import: it takes a job `run`.
 AT_IMPORT = 90
 
 
 @dataclass(eq=False)
 class Worker:
-    """`folder` is for what a fork tells, `answers` where they are written to."""
+    """`folder` is for what a fork tells, `answers` where they are written to, `path` the module that is broken."""
 
     folder: Path
     answers: int
+    path: str = ""
 
     def work(self) -> None:
         """Do one job after the other, until there are no more or `end` is said."""
@@ -93,20 +104,24 @@ class Worker:
 
     def serve(self, job: dict[str, Any]) -> int:
         """pytest as far as to the collected tests, and then the jobs instead of them."""
+        self.path = job["path"]
         return int(pytest.main([*_OPTIONS, "-s", *job["files"]], plugins=[self]))
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        held = functions_of(self.path)
+        gc.collect()
+        gc.freeze()  # What no fork's collector touches, forks need not copy.
         self.answer({"collected": session.testscollected})
         for line in iter(sys.stdin.buffer.readline, b""):
             job = json.loads(line)
             if job["kind"] == "end":
                 break
-            self.answer(self.forked(lambda job=job: self.swapped(session, job)))
+            self.answer(self.forked(lambda job=job: self.swapped(session, held, job)))
         return True
 
-    def swapped(self, session: pytest.Session, job: dict[str, Any]) -> int:
+    def swapped(self, session: pytest.Session, held: list[FunctionType], job: dict[str, Any]) -> int:
         """Some of the collected tests upon a mutant, until one fails."""
-        if not swap(job["path"], job["original"], job["mutated"]):
+        if not swap(held, self.path, job["original"], job["mutated"]):
             return AT_IMPORT
         sys.dont_write_bytecode = True
         clocked = Clocked(job["durations"])

@@ -34,6 +34,9 @@ def token(lifetime: float, jitter: float = 0.0, is_dated: bool = False, **policy
         (14_400, {"single_live": True}, 0.0, 2),
         (14_400, {"single_live": True, "refresh_margin": 300}, 0.0, 2),
         (5, {"single_live": True}, 0.0, 0.1),
+        (5, {"single_live": True}, 1.0, 0.1),
+        (3600, {"refresh_margin": 0.0}, 1.0, 0),
+        (3600, {"refresh_margin": 60}, 0.5, 52.5),
     ],
 )
 def test_the_margin_before_expiry(lifetime: float, policy: dict[str, Any], jitter: float, margin: float) -> None:
@@ -66,6 +69,12 @@ def test_when_a_token_dies_of_age(lifetime: float, age: float, expected: bool) -
     assert is_at_its_end(token(lifetime), 1000 + age) is expected
 
 
+def test_a_token_remembers_what_it_was_made_of() -> None:
+    made = token(100, is_dated=True)
+    assert (made.value.reveal(), made.generation, made.obtained_at, made.obtained_wall) == ("t", 1, 1000, 5000)
+    assert made.is_dated and not token(100).is_dated
+
+
 @pytest.mark.parametrize(
     ("age", "expected"),
     [(0, Phase.FRESH), (79.9, Phase.FRESH), (80, Phase.DUE), (99.9, Phase.DUE), (100, Phase.EXPIRED), (1e9, Phase.EXPIRED)],
@@ -90,6 +99,10 @@ def test_a_token_for_ever_is_always_fresh() -> None:
         (85, False, Phase.DUE),
         (-3600, False, Phase.FRESH),
         (3, True, Phase.FRESH),
+        (5, True, Phase.FRESH),
+        (-5, True, Phase.FRESH),
+        (5.01, True, Phase.EXPIRED),
+        (-5.01, True, Phase.EXPIRED),
         (6, True, Phase.EXPIRED),
         (-6, True, Phase.EXPIRED),
     ],

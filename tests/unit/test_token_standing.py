@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.tokens.standing import Standing, Verdict, accepted, rejected, renewed
+from proxy.tokens.standing import Standing, Verdict, accepted, adopted, rejected, renewed
 
 DROP, REPLAY, PASS_ON = Verdict(True, drop=True), Verdict(True), Verdict(False)
 
@@ -64,6 +64,82 @@ STORIES: dict[str, list[Event]] = {
         (3, "rejected", 4, PASS_ON),
         (32, "rejected", 4, PASS_ON),
         (33, "rejected", 4, DROP),
+        # And then the count begins anew, while the cool-downs grow.
+        (33, "renewed", 5, None),
+        (33, "accepted", 5, None),
+        (34, "rejected", 5, DROP),
+        (34, "renewed", 6, None),
+        (34, "accepted", 6, None),
+        (35, "rejected", 6, DROP),
+        (35, "renewed", 7, None),
+        (35, "accepted", 7, None),
+        (36, "rejected", 7, PASS_ON),
+        (95, "rejected", 7, PASS_ON),
+        (96, "rejected", 7, DROP),
+    ],
+    "such deaths count up to thirty seconds": [
+        (0, "renewed", 1, None),
+        (1, "rejected", 1, DROP),
+        (1, "renewed", 2, None),
+        (1, "accepted", 2, None),
+        (31, "rejected", 2, DROP),
+        (31, "renewed", 3, None),
+        (31, "accepted", 3, None),
+        (61, "rejected", 3, DROP),
+        (61, "renewed", 4, None),
+        (61, "accepted", 4, None),
+        (91, "rejected", 4, PASS_ON),
+    ],
+    "a token that served for a quarter of an hour and no longer does not end the series of cool-downs": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (30, "rejected", 2, DROP),
+        (30, "renewed", 3, None),
+        (30, "accepted", 3, None),
+        (930, "rejected", 3, DROP),
+        (930, "renewed", 4, None),
+        (930, "rejected", 4, PASS_ON),
+        (989, "rejected", 4, PASS_ON),
+        (990, "rejected", 4, DROP),
+    ],
+    "rejections of a quarter of an hour ago count": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (930, "renewed", 3, None),
+        (930, "rejected", 3, PASS_ON),
+    ],
+    "that another token was accepted says nothing of this one": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "accepted", 1, None),
+        (0, "rejected", 2, PASS_ON),
+    ],
+    "another process's token is as good as any, and the record of cool-downs stands": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "renewed", 2, None),
+        (0, "rejected", 2, PASS_ON),
+        (30, "rejected", 2, DROP),
+        (30, "adopted", 3, None),
+        (30, "rejected", 3, DROP),
+        (30, "renewed", 4, None),
+        (30, "rejected", 4, PASS_ON),
+        (89, "rejected", 4, PASS_ON),
+        (90, "rejected", 4, DROP),
+    ],
+    "another process's token that nobody rejected clears nothing and is renewed because of age": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "adopted", 2, None),
+        (1, "accepted", 2, None),
+        (50, "renewed", 3, None),
+        (50, "rejected", 3, DROP),
+        (50, "rejected", 3, REPLAY),
     ],
     "tokens that die of age a little early are no quick deaths, however many": [
         (0, "renewed", 1, None),
@@ -169,8 +245,8 @@ def test_story(name: str) -> None:
     standing = Standing()
     for step, (now, event, generation, verdict) in enumerate(STORIES[name]):
         said = None
-        if event == "renewed":
-            standing = renewed(standing, now)
+        if event in ("renewed", "adopted"):
+            standing = (renewed if event == "renewed" else adopted)(standing, now)
             assert standing.generation == generation
         elif event == "accepted":
             standing = accepted(standing, generation)
