@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from tests.mutants.hunt import Verdict, hunt
+from tests.mutants.hunt import TestsFailUnbroken, Verdict, hunt
 from tests.mutants.mutations import Mutant
 from tests.mutants.page import record, write_page
 from tests.mutants.scope import SCOPES
@@ -43,7 +43,12 @@ def main() -> int:
         for scope in scopes:
             began = time.monotonic()
             print(scope.module, flush=True)
-            verdicts = hunt(scope, trees, wanted, tell)
+            try:
+                verdicts = hunt(scope, trees, wanted, tell)
+            except TestsFailUnbroken as failure:
+                print(f"  its tests fail without any mutant: {failure}", flush=True)
+                unexplained += 1
+                continue
             killed = sum(verdict.noticed is not None for verdict in verdicts)
             print(f"  {killed} of {len(verdicts)} killed, {time.monotonic() - began:.0f} s", flush=True)
             if not chosen.name:

@@ -41,6 +41,7 @@ def test_any_number_of_things_may_stand_side_by_side(piece: str) -> None:
 )
 def test_brackets_in_a_string_are_letters(text: str) -> None:
     parse_document(f'["{text}"]')
+    parse_document(f'["", "{text}", ""]')
     parse_document(f'{{"{text}": "X{text}"}}')
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from proxy.tokens.backoff import Backoff, after_failure
+from proxy.tokens.backoff import Backoff, after_failure, combined
 from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginRefused, LoginUnavailable
 
 
@@ -70,3 +72,45 @@ def test_retry_after_is_in_whole_seconds_and_at_least_one(now: float, seconds: i
     backoff = after_failure(Backoff(), LoginRefused("refused"), 0, 0.5)
     assert backoff.retry_after(now) == seconds
     assert backoff.holds(now) is (now < 60)
+
+
+def test_who_has_not_failed_may_try_at_once() -> None:
+    assert (Backoff().outcome, Backoff().cause, Backoff().retry_after(0.0), Backoff().holds(-1e18)) == (
+        "ok",
+        None,
+        1,
+        False,
+    )
+
+
+def test_who_begins_anew_has_no_pause_but_keeps_to_the_budget() -> None:
+    backoff = Backoff()
+    for now in (0.0, 60.0):
+        backoff = after_failure(backoff, LoginRefused("refused"), now, 0.5)
+    backoff = after_failure(backoff, LoginUnavailable("timeout"), 100.0, 0.5)
+    anew = backoff.within_budget
+    assert not anew.holds(100.0)
+    assert (anew.refusals, anew.troubles, anew.refused_at) == (0, 0, (0.0, 60.0))
+    assert after_failure(anew, LoginRefused("refused"), 100.0, 0.5).until == 160
+    assert after_failure(anew, LoginUnavailable("timeout"), 100.0, 1.0).until == 100.5
+
+
+def test_no_number_of_restarts_makes_more_than_five_refusals_an_hour() -> None:
+    backoff, now, refused_at = Backoff(), 0.0, []
+    for number in range(200):
+        backoff = after_failure(backoff, LoginRefused("refused"), now, 0.5)
+        refused_at.append(now)
+        if number % 2:
+            backoff = backoff.within_budget
+        now = max(now, backoff.until)
+    assert all(later - earlier >= 3600 for earlier, later in zip(refused_at, refused_at[5:], strict=False))
+
+
+def test_of_two_records_each_part_that_asks_for_more_patience_counts() -> None:
+    """Whichever of them comes first, and their refusals are not added up."""
+    one = Backoff("refused", "one", 500.0, refusals=3, troubles=1, refused_at=(10.0, 20.0, 30.0))
+    other = Backoff("unavailable", "other", 400.0, refusals=1, troubles=7, refused_at=(25.0, 35.0))
+    expected = Backoff("refused", "one", 500.0, refusals=3, troubles=7, refused_at=(10.0, 20.0, 30.0))
+    assert combined(one, other) == combined(other, one) == expected
+    younger = replace(one, refused_at=(11.0, 20.0, 30.0))
+    assert combined(one, younger).refused_at == combined(younger, one).refused_at == (11.0, 20.0, 30.0)

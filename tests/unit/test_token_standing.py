@@ -132,6 +132,12 @@ STORIES: dict[str, list[Event]] = {
         (89, "rejected", 4, PASS_ON),
         (90, "rejected", 4, DROP),
     ],
+    "unless it was fetched because of the same rejections": [
+        (0, "renewed", 1, None),
+        (0, "rejected", 1, DROP),
+        (0, "adopted after rejections", 2, None),
+        (0, "rejected", 2, PASS_ON),
+    ],
     "another process's token that nobody rejected clears nothing and is renewed because of age": [
         (0, "renewed", 1, None),
         (0, "rejected", 1, DROP),
@@ -245,8 +251,11 @@ def test_story(name: str) -> None:
     standing = Standing()
     for step, (now, event, generation, verdict) in enumerate(STORIES[name]):
         said = None
-        if event in ("renewed", "adopted"):
-            standing = (renewed if event == "renewed" else adopted)(standing, now)
+        if event == "renewed":
+            standing = renewed(standing, now)
+            assert standing.generation == generation
+        elif event.startswith("adopted"):
+            standing = adopted(standing, now, follows_rejection=event.endswith("rejections"))
             assert standing.generation == generation
         elif event == "accepted":
             standing = accepted(standing, generation)
