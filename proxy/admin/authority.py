@@ -20,7 +20,7 @@ from proxy.secret import Secret
 
 _PREFIX = b"bearer "
 _CSRF_HEADER = b"x-authproxy-csrf"
-_MOST_SESSIONS = 32
+MOST_SESSIONS = 32
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -64,7 +64,7 @@ class Authority:
         if token is None:
             return None
         cookie, csrf = token_urlsafe(32), token_urlsafe(32)
-        while len(self._sessions) >= _MOST_SESSIONS:
+        while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[_digest(cookie.encode())] = _Opened(_digest(csrf.encode()), token)
         return Session(f"{_cookie_name(port)}={cookie}; Path=/; HttpOnly; SameSite=Strict", csrf)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from proxy.admin import authority, events
 from proxy.admin import connections as admin
 from proxy.config import command, sources, syntax, yaml12
 from proxy.config.load import load
@@ -22,6 +23,7 @@ from proxy.errors import UpstreamProtocolError
 from proxy.gateway import body, caller, headers, inspection
 from proxy.gateway.body import Room
 from proxy.gateway.route import Provider, Route
+from proxy.journal.journal import MOST_KEPT
 from proxy.tokens import answer_document, backoff, lifetime, login
 from proxy.tokens.failure import LoginUnavailable
 from proxy.tokens.grant import LONGEST_TOKEN, TokenFields, is_usable_token, read_grant
@@ -94,6 +96,9 @@ LIMITS: dict[str, tuple[str, str]] = {
     "refused logins of a credential in an hour": (str(backoff.REFUSALS_AN_HOUR), "unit/test_token_credential.py::test_a_bad_secret_costs_five_logins_an_hour_however_many_ask"),
     "connections to the admin pages": (str(admin.MAX_CONNECTIONS), HERE + "test_whoever_comes_too_many_to_the_admin_pages_is_hung_up_on"),
     "time for a head of theirs": (seconds(admin.HEAD_SECONDS), HERE + "test_whoever_is_slow_to_ask_for_an_admin_page_is_hung_up_on"),
+    "status pages that are open": (str(events.MOST_PAGES), "integration/test_admin_events.py::test_beyond_so_many_pages_one_more_is_turned_away_until_another_leaves"),
+    "requests that a status page can look back at": (str(MOST_KEPT), "unit/test_news.py::test_what_waits_for_pages_is_bounded_however_many_there_are"),
+    "sessions of status pages": (str(authority.MOST_SESSIONS), "unit/test_admin_authority.py::test_of_many_sessions_the_oldest_end"),
     "configuration file": (octets(syntax.MAX_BYTES), HERE + "test_a_configuration_at_the_limit_is_read_and_one_beyond_it_is_not"),
     "depth of its YAML": (str(yaml12.MAX_DEPTH), HERE + "test_a_configuration_at_the_limit_is_read_and_one_beyond_it_is_not"),
     "file of a secret": (octets(sources.MAX_FILE), HERE + "test_a_configuration_at_the_limit_is_read_and_one_beyond_it_is_not"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.process import Running, run, running
+from tests.process import COMMAND, Running, run, running
 
 SECRET = "CANARY-operating-5e1d"
 
@@ -149,3 +153,34 @@ def test_a_wrong_token_is_told_from_no_proxy(path: Path, environ: dict[str, str]
         done = run("status", environ=wrong)
         assert done.returncode == 1
         assert done.stderr.startswith(f"authproxy: the proxy at {admin} refuses: This wants the admin token")
+
+
+def test_the_link_of_the_status_page_is_shown_to_whoever_asks_for_it_and_is_in_no_log(
+    path: Path, environ: dict[str, str]
+) -> None:
+    arguments, secrets = serving(path, environ)
+    with running(*arguments, environ=secrets) as proxy:
+        admin = proxy.listening["admin"]
+        done = run("status", "--link", environ=environ)
+        assert done.returncode == 0
+        link = done.stdout.strip()
+        assert link.startswith(f"http://{admin}/#token=")
+        token = link.partition("=")[2]
+        assert (
+            run("reload", environ={**environ, "AUTHPROXY_ADMIN": admin, "AUTHPROXY_ADMIN_TOKEN": token}).returncode == 0
+        )
+        assert run("status", environ=environ).stdout.find(token) < 0
+    assert token not in proxy.written.decode()
+
+
+def test_on_a_terminal_the_link_is_printed_at_start(path: Path, environ: dict[str, str]) -> None:
+    arguments, secrets = serving(path, environ)
+    ours, theirs = pty.openpty()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AUTHPROXY_")}
+    with subprocess.Popen([*COMMAND, *arguments], stderr=theirs, env={**inherited, **secrets}) as process:
+        os.close(theirs)
+        written = b""
+        while not re.search(rb"status page: http://127\.0\.0\.1:\d+/#token=[\w-]{43}\r\n", written):
+            written += os.read(ours, 4096)
+        process.kill()
+    os.close(ours)

@@ -91,6 +91,16 @@ async def test_a_preview_has_the_same_names_and_no_secret_and_costs_no_fetch(sch
     assert CANARY not in str(shown) + str(explained)
 
 
+async def test_an_outline_has_the_same_names_and_no_secret_and_is_made_without_a_request(scheme: AuthScheme) -> None:
+    outline, real = scheme.outline(), await scheme.authorize(REQUEST)
+    assert [name for name, _ in outline.headers] == [name for name, _ in real.headers]
+    assert [name for name, _ in outline.query] == [name for name, _ in real.query]
+    shown = dict(outline.headers) | dict(outline.query)
+    for name, value in (*real.headers, *real.query):
+        assert shown[name] != value or value == "1"
+    assert CANARY not in str(shown)
+
+
 async def test_an_answer_to_a_request_without_a_token_is_never_a_rejection(scheme: AuthScheme) -> None:
     assert not scheme.rejected(AnswerHead(401), Injection())
 

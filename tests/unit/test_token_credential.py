@@ -720,3 +720,56 @@ async def test_when_a_failed_refresh_is_followed_by_a_login(failure: LoginFailur
     server.before_answer = fail
     await asyncio.gather(credential.token(), return_exceptions=True)
     assert server.logins == 1 + logins
+
+
+class TestByHand:
+    """A person has a token renewed."""
+
+    async def test_there_is_a_new_token_and_the_old_one_serves_until_then(self) -> None:
+        at = bench()
+        assert await at.value() == "t1"
+        at.vendor.gate.clear()
+        renewing = asyncio.create_task(at.credential.renew(5))
+        await asyncio.sleep(0)
+        assert await at.value() == "t1"
+        at.vendor.gate.set()
+        assert await renewing == "renewed"
+        assert await at.value() == "t2"
+
+    async def test_whoever_asks_twice_gets_one_login(self) -> None:
+        at = bench()
+        assert await asyncio.gather(*(at.credential.renew(5) for _ in range(20))) == ["renewed"] * 20
+        assert at.vendor.calls == 1
+
+    async def test_a_refusals_pause_ends_with_it(self) -> None:
+        at = bench(failures=[LoginRefused("401"), LoginRefused("401")])
+        with pytest.raises(CredentialRejected):
+            await at.value()
+        assert await at.credential.renew(5) == "failed"
+        assert await at.credential.renew(5) == "renewed"
+        assert at.vendor.calls == 3
+
+    async def test_an_endpoint_in_trouble_is_left_alone(self) -> None:
+        at = bench(jitter=0.5, failures=[LoginUnavailable("503", retry_after=60)])
+        with pytest.raises(CredentialUnavailable):
+            await at.value()
+        assert await at.credential.renew(5) == "held_back"
+        assert at.vendor.calls == 1
+        at.clock.advance(61)
+        assert await at.credential.renew(5) == "renewed"
+
+    async def test_a_login_that_takes_long_goes_on_unwatched(self) -> None:
+        at = bench()
+        at.vendor.gate.clear()
+        assert await at.credential.renew(0) == "under_way"
+        at.vendor.gate.set()
+        assert await at.value() == "t1"
+
+    async def test_the_span_of_a_token_is_told(self) -> None:
+        at = bench()
+        assert at.credential.span is None
+        await at.value()
+        at.clock.advance(30)
+        assert at.credential.span == (30, 50)
+        at.clock.advance(70)
+        assert at.credential.span is None

@@ -99,3 +99,18 @@ def test_the_one_that_is_meant_is_chosen() -> None:
             chosen([HERE, other], config, admin)
     with pytest.raises(NotFound, match="no such proxy"):
         chosen([], None, None)
+
+
+@pytest.mark.parametrize(
+    ("admin", "link"),
+    [
+        ("127.0.0.1:9180", "http://127.0.0.1:9180/#token=CANARY-of-the-link"),
+        ("0.0.0.0:9180", "http://127.0.0.1:9180/#token=CANARY-of-the-link"),
+        ("[::]:9180", "http://[::1]:9180/#token=CANARY-of-the-link"),
+        ("unix:/run/authproxy/admin.sock", None),
+    ],
+)
+def test_the_link_to_the_status_page_has_its_token_where_no_request_holds_it(admin: str, link: str | None) -> None:
+    here = Whereabouts(1, "/etc/authproxy/config.yaml", admin, "CANARY-of-the-link")
+    assert here.page == link
+    assert "CANARY" not in repr(here)
