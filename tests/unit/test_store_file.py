@@ -525,3 +525,33 @@ async def test_an_old_setback_is_forgotten_with_the_entry_that_never_was(path: P
     clock.advance(2)
     async with file_store(path, clock).turn("key", 0) as turn:
         assert turn.setback is None
+
+
+async def test_a_marked_refresh_token_without_a_login_has_had_its_retry(path: Path) -> None:
+    """Whoever finds the mark sends it once, and not twice at once, when that answer is lost as well."""
+    clock = FakeClock()
+    vendor = RotatingVendor(clock, rotates=False)
+    vendor.before = vendor.lose
+    for sent in (2, 3, 4):
+        store = file_store(path, clock)
+        with pytest.raises(CredentialUnavailable):
+            await life(vendor, store, can_log_in=False, initial="refresh-from-outside").value()
+        assert len(vendor.sent) == sent
+        await kill(store)
+        clock.advance(31)
+
+
+async def test_a_token_taken_over_long_after_the_rejection_that_it_follows_is_as_good_as_any(path: Path) -> None:
+    """Its own rejection is a new story: it is replaced, and no cool-down begins."""
+    for seconds, is_replaced in ((4.0, False), (6.0, True)):
+        clock = FakeClock()
+        vendor = RotatingVendor(clock)
+        store = file_store(path.with_name(f"tokens-{seconds:.0f}"), clock)
+        first = life(vendor, store)
+        await first.value()
+        assert first.credential.rejected(1)
+        await first.value()
+        clock.advance(seconds)
+        second = life(vendor, store)
+        assert await second.value() == "access-2"
+        assert second.credential.rejected(1) is is_replaced
