@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from proxy.app import App
 from proxy.clock import Clock
@@ -318,6 +319,24 @@ async def test_a_provider_that_changed_uses_no_connection_from_before(change: st
         for _ in range(3):
             assert (await proxy.client.get("/acme/x")).status_code == 200
             assert vendor.upstream.requests[-1].connection not in before
+
+
+async def test_a_certificate_that_changed_in_its_file_ends_the_connections_that_trusted_the_old_one(
+    tmp_path: Path,
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with vendor_at() as vendor:
+        document = config(vendor, {"value": FIRST})
+        document["providers"]["acme"]["ca_file"] = "ca.pem"
+        async with reloadable(tmp_path, document) as proxy:
+            connections = []
+            for is_changed in (False, False, True):
+                if is_changed:
+                    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+                assert (await proxy.reload()).status_code == 200
+                assert (await proxy.client.get("/acme/x")).status_code == 200
+                connections.append(vendor.upstream.requests[-1].connection)
+            assert connections[0] == connections[1] != connections[2]
 
 
 async def test_a_caller_who_waits_for_a_login_gets_its_token_though_the_credential_is_gone(tmp_path: Path) -> None:

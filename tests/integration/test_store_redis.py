@@ -467,27 +467,6 @@ async def test_without_redis_a_rotating_refresh_token_that_others_may_have_spent
     assert vendor.sent[1:] == ["refresh-1"] and vendor.offences == []
 
 
-async def test_a_rotating_refresh_token_is_not_sent_where_it_cannot_be_marked(
-    server: RedisServer, stores: list[RedisStore]
-) -> None:
-    """Redis is read and not written: the others could not know that it is spent."""
-    vendor = RotatingVendor(FakeClock())
-    one, *_ = replicas(vendor, stores, can_log_in=False, initial="refresh-from-outside")
-    await one.value()
-    server.command("CONFIG", "SET", "maxmemory", "1")
-    vendor.clock.advance(100)
-    with pytest.raises(CredentialUnavailable):
-        await one.value()
-    assert vendor.sent == ["refresh-from-outside"]
-    server.command("CONFIG", "SET", "maxmemory", "0")
-    async with asyncio.timeout(20):
-        while len(vendor.sent) == 1:
-            vendor.clock.advance(10)
-            await asyncio.gather(one.value(), return_exceptions=True)
-            await asyncio.sleep(0.02)
-    assert vendor.offences == []
-
-
 async def test_without_redis_a_refresh_token_that_never_rotated_is_used_by_each(
     server: RedisServer, stores: list[RedisStore]
 ) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.errors import CredentialUnavailable
 from proxy.tokens.backoff import Backoff, combined, from_text, to_text
 from proxy.tokens.failure import LoginFailure, LoginRefused, LoginUnavailable
 from proxy.tokens.restraint import SECONDS_BETWEEN_LOOKS, Restraint
-from proxy.tokens.stores.store import Setback
+from proxy.tokens.stores.entry import Entry
+from proxy.tokens.stores.store import MemoryStore, Setback, StoreUnavailable, Turn
 from tests.clock import FakeClock
+from tests.stores import RotatingVendor, life
 
 REFUSED = LoginRefused("401 from its login endpoint", status=401)
 BUSY = LoginUnavailable("429 from its login endpoint", status=429, retry_after=120)
@@ -185,3 +191,40 @@ def test_what_is_no_record_is_not_taken_for_one(text: str) -> None:
     one = restraint(FakeClock())
     one.hear(Setback(text, 0.0))
     assert one.backoff == Backoff()
+
+
+# --- A shared store that can be read and not written ----------------------------------------------------------------
+
+
+class Unwritable(MemoryStore):
+    """Others use it, too; while it `fails` nothing can be written."""
+
+    is_shared = True
+    fails = False
+
+    @asynccontextmanager
+    async def turn(self, key: str, after: int) -> AsyncIterator[Turn]:
+        async with super().turn(key, after) as turn:
+
+            async def write(entry: Entry) -> None:
+                if self.fails:
+                    raise StoreUnavailable("it is read-only", retry_after=7)
+                await turn.write(entry)
+
+            yield replace(turn, write=write)
+
+
+async def test_a_rotating_refresh_token_is_not_sent_where_others_could_not_know_that_it_is_spent() -> None:
+    vendor, store = RotatingVendor(FakeClock()), Unwritable()
+    one = life(vendor, store, can_log_in=False, initial="refresh-from-outside")
+    await one.value()
+    vendor.clock.advance(100)
+    store.fails = True
+    with pytest.raises(CredentialUnavailable) as unavailable:
+        await one.value()
+    assert unavailable.value.retry_after == 7 and one.credential.last_error == "it is read-only"
+    assert vendor.sent == ["refresh-from-outside"]
+    store.fails = False
+    vendor.clock.advance(60)
+    await one.value()
+    assert vendor.sent == ["refresh-from-outside", "refresh-1"] and vendor.offences == []
