@@ -160,6 +160,15 @@ STORIES: dict[str, list[Event]] = {
             ]
         ),
     ],
+    "the successor of one that died of age is a token like any other": [
+        (0, "renewed", 1, None),
+        (1, "accepted", 1, None),
+        (5, "rejected at its end", 1, DROP),
+        (5, "renewed", 2, None),
+        (5, "rejected", 2, DROP),
+        (5, "renewed", 3, None),
+        (5, "rejected", 3, PASS_ON),
+    ],
     "a token that nobody ever accepted does not die of age": [
         (0, "renewed", 1, None),
         (5, "rejected at its end", 1, DROP),
