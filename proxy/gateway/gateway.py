@@ -145,7 +145,8 @@ class Gateway:
         if passage.is_unrepeatable:
             extra = (*extra, unrepeatable(answer.status))
         try:
-            passage.response_bytes = await relay(answer, caller, keep_alive=keep_alive, extra=extra)
+            scheme = route.provider.scheme
+            passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise

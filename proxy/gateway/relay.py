@@ -9,14 +9,19 @@ from __future__ import annotations
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RELAYED, RawHeaders, passing
 from proxy.gateway.refusal import REASONS
+from proxy.schemes.base import AuthScheme
+from proxy.target import drop_parameters
 from proxy.upstream.exchange import Answer
 
 _BODYLESS = frozenset({204, 304})
+_ADDRESSES = frozenset({b"location", b"content-location"})
 _LAST_CHUNK = b"0\r\n\r\n"
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in REASONS.items()}
 
 
-async def relay(answer: Answer, caller: CallerConnection, *, keep_alive: bool, extra: RawHeaders = ()) -> int:
+async def relay(
+    answer: Answer, caller: CallerConnection, scheme: AuthScheme, *, keep_alive: bool, extra: RawHeaders = ()
+) -> int:
     """Write the answer; the number of body bytes written.
 
     Raises CallerGone, or the UpstreamError with which the body broke off: before a byte was written, or after
@@ -26,7 +31,7 @@ async def relay(answer: Answer, caller: CallerConnection, *, keep_alive: bool, e
     has_body = message.method != "HEAD" and head.status not in _BODYLESS
     lines = head.lines
     if lines is None:
-        lines = head.lines = head_lines(head.status, passing(head.headers, RELAYED))
+        lines = head.lines = head_lines(head.status, relayed(head.headers, scheme.injected_query))
     is_chunked = has_body and head.length is None and message.version == (1, 1)
     first = answer.read_nowait() if has_body else b""
     ends_here = not has_body or answer.is_read
@@ -56,6 +61,20 @@ async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) ->
         caller.write(_LAST_CHUNK)
     answer.finish(caller.loop.time())
     return written
+
+
+def relayed(headers: RawHeaders, hidden: frozenset[str]) -> RawHeaders:
+    """The fields that the caller gets. `hidden` are canonical names of query parameters: where they are the credential,
+    a vendor that sends its caller elsewhere would hand it over with the address.
+    """
+    kept = passing(headers, RELAYED)
+    if not hidden:
+        return kept
+    return tuple((name, _without(value, hidden) if name.lower() in _ADDRESSES else value) for name, value in kept)
+
+
+def _without(address: bytes, hidden: frozenset[str]) -> bytes:
+    return drop_parameters(address.decode("latin-1"), hidden).encode("latin-1")
 
 
 def head_lines(status: int, fields: RawHeaders) -> bytes:

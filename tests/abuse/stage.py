@@ -20,6 +20,7 @@ from tests.abuse.vendor import BASE_PATH, Vendor
 from tests.canaries import leaks
 
 _STARTS_WITHIN = 60.0
+_ENDS_WITHIN = 40.0
 _taken: set[int] = set()
 
 
@@ -118,7 +119,11 @@ async def staged(command: Command, *, with_token: bool = False) -> AsyncIterator
             finally:
                 if process.returncode is None:
                     process.terminate()
-                async with asyncio.timeout(40):
+                try:
+                    async with asyncio.timeout(_ENDS_WITHIN):
+                        await process.wait()
+                except TimeoutError:
+                    process.kill()
                     await process.wait()
                 await reading
                 stage.leaking = stage.leaks_in_output()

@@ -13,6 +13,7 @@ from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.gateway.guard import Guard
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
+from proxy.schemes.static import Static
 from proxy.secret import Secret
 from proxy.template import Template
 from tests.raw_upstream import OK, RawUpstream, Received, read_body
@@ -203,6 +204,28 @@ async def test_a_redirect_is_the_callers_to_follow(code: int) -> None:
     assert status(answer) == code
     assert b"Location: http://evil.test/" in answer
     assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("/v2/x?key={key}&page=2", "/v2/x?page=2"),
+        ("https://vendor.test/x?page=2&KEY={key}#there", "https://vendor.test/x?page=2"),
+        ("/x?%6bey={key}", "/x"),
+        ("/x?keys=1", "/x?keys=1"),
+    ],
+)
+async def test_a_redirect_does_not_hand_over_the_credential_that_is_a_parameter(address: str, told: str) -> None:
+    """Vendors that send their callers elsewhere often repeat the whole query."""
+    location = address.replace("{key}", CANARY)
+    raw = (
+        f"HTTP/1.1 302 X\r\nLocation: {location}\r\nContent-Location: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+    )
+    scheme = Static(query={"key": Template((Secret(CANARY),))})
+    async with RawUpstream([raw]) as vendor, serve(Route.to(provider(vendor.url, scheme), "/acme")) as proxy:
+        answer = await proxy.ask("GET /acme/x?page=2")
+    assert f"\r\nLocation: {told}\r\nContent-Location: {told}\r\n".encode() in answer
+    assert vendor.requests[0].target == f"/x?page=2&key={CANARY}"
 
 
 @pytest.mark.parametrize(
