@@ -18,7 +18,7 @@ from bench.rounds import Extent, Rows, WrongAnswers, in_turn
 from bench.servers import free_port, resident_mebibytes, start, usage, wait_for_port
 from bench.stage import Stage
 
-_START_UPS = {"5 providers": 5, "1,000 providers": 1000}
+_START_UPS = {"5 providers": 5, "1,000 providers": 1000, "five vendors' presets": None}
 # Row: providers, routes.
 _SIZES = {"1 route": (1, 1), "100 routes": (1, 100), "10,000 routes": (1, 10_000), "1,000 providers": (1000, 1000)}
 _READY_SECONDS = 120
@@ -35,9 +35,12 @@ def startup(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Ro
     return in_turn(list(commands), extent.rounds, lambda row: commands[row]())
 
 
-def _started(stage: Stage, checkout: Path, count: int) -> dict[str, float]:
+def _started(stage: Stage, checkout: Path, count: int | None) -> dict[str, float]:
     folder, port, admin = stage.own_folder("startup"), free_port(), free_port()
-    config = _written(folder, _configuration(stage.upstream.plain, port, admin, count, count))
+    if count is None:
+        config = _written(folder, _presets(port, admin))
+    else:
+        config = _written(folder, _configuration(stage.upstream.plain, port, admin, count, count))
     with ExitStack() as running:
         began = time.perf_counter()
         process = start(run_ours(checkout, config), folder, running)
@@ -110,4 +113,23 @@ def _configuration(upstream: int, port: int, admin: int, providers: int, routes:
             for number in range(providers)
         },
         "routes": {f"/route-{number}": f"provider-{number % providers}" for number in range(routes)},
+    }
+
+
+def _presets(port: int, admin: int) -> dict[str, Any]:
+    """One provider of each vendor, none of which is called."""
+    secret = {"value": "bench-secret-0123456789abcdef0123456789"}
+    site = "https://app.example.com"
+    sign_in = {"private_key": {"value": "0x" + "11" * 32}, "domain": site, "uri": site}
+    providers = {
+        "iofinnet": {"client_id": secret, "client_secret": secret},
+        "wyre": {"api_key": secret, "secret_key": secret},
+        "defactor": {"base_url": "https://engage.example.com", **sign_in},
+        "original": {"api_key": secret, "api_secret": secret},
+        "one45": {"base_url": "https://school.example.com", "client_key": secret, "client_secret": secret},
+    }
+    return {
+        "server": {"listen": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}"},
+        "providers": {name: {"preset": name, **keys} for name, keys in providers.items()},
+        "routes": {f"/{name}": name for name in providers},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiohttp.web import Response, StreamResponse
+from proxy.wire.aiohttp_parts import Response, StreamResponse
 
 PLAIN = "text/plain; charset=utf-8"
 JSON = "application/json"

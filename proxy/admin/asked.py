@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from aiohttp.web import BaseRequest, StreamResponse
+from proxy.wire.aiohttp_parts import BaseRequest, StreamResponse
 
 READ = ("GET", "HEAD")
 CHANGE = ("POST",)

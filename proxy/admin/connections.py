@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
-
 from proxy.admin.answers import INTERNAL_ERROR, MALFORMED, refusal
 from proxy.admin.guard import SocketName
 from proxy.listening import SocketFile, is_admitted
+from proxy.wire.aiohttp_parts import BaseRequest, RequestHandler, Server, StreamResponse
 
 _log = logging.getLogger("authproxy.admin")
 

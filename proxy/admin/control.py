@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from aiohttp.web import StreamResponse
-
 from proxy.admin.actions import Actions, Reload, TokenAction
 from proxy.admin.answers import DRAINING, JSON, NO_TOKEN_HERE, answer, refusal
 from proxy.admin.asked import CHANGE, Asked, Resource
 from proxy.admin.documents import reload_document, status_document, token_document
 from proxy.admin.status import StatusSnapshot
+from proxy.wire.aiohttp_parts import StreamResponse
 
 _STATUSES = {"renewed": 200, "dropped": 200, "under_way": 202, "failed": 409, "held_back": 409}
 

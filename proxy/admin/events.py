@@ -9,13 +9,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from aiohttp.web import StreamResponse
-
 from proxy.admin.answers import TOO_MANY_PAGES, refusal, stream
 from proxy.admin.asked import Asked, Resource
 from proxy.admin.news import News
 from proxy.admin.status import StatusSnapshot
 from proxy.journal.pulse import Pulse
+from proxy.wire.aiohttp_parts import StreamResponse
 
 MOST_PAGES = 8
 _LOOK_SECONDS = 0.25

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiohttp.web import StreamResponse
-
 from proxy.admin.answers import JSON, NO_PROVIDER, PLAIN, answer, refusal
 from proxy.admin.asked import Asked, Resource
 from proxy.admin.documents import readiness_document
 from proxy.admin.status import StatusSnapshot, health_line, store_lines, unready_because
 from proxy.metrics import Metrics
+from proxy.wire.aiohttp_parts import StreamResponse
 
 
 class Health:

@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from aiohttp.web import BaseRequest, StreamResponse
-
 from proxy.admin.actions import Actions
 from proxy.admin.answers import MALFORMED, METHOD_NOT_ALLOWED, NOT_FOUND, TOKEN_REQUIRED, refusal
 from proxy.admin.asked import Asked, Resource
@@ -26,6 +24,7 @@ from proxy.journal.pulse import Pulse
 from proxy.listening import KEEPING_FILE, SocketFile
 from proxy.metrics import Metrics
 from proxy.secret import Secret
+from proxy.wire.aiohttp_parts import BaseRequest, StreamResponse
 
 # Answers here are small and made at once; longer than this only idle connections are waited for.
 _CLOSING_SECONDS = 0.1

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-from aiohttp.web import StreamResponse
-
 from proxy.admin.answers import JSON, TOKEN_REQUIRED, answer, refusal
 from proxy.admin.asked import CHANGE, Asked, Resource
 from proxy.admin.authority import Authority
+from proxy.wire.aiohttp_parts import StreamResponse
 
 
 class SigningIn:

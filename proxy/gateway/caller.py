@@ -14,13 +14,10 @@ from asyncio import Transport
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.web import RequestHandler, Server
-
 from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
 from proxy.gateway.headers import SpecialFields, special_fields
 from proxy.gateway.peer import has_hung_up
+from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong, RawRequestMessage, RequestHandler, Server
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, request_heads

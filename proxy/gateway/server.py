@@ -7,11 +7,10 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from aiohttp.web import RequestHandler, Server
-
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.gateway import Gateway
 from proxy.listening import KEEPING_FILE, SocketFile, is_admitted
+from proxy.wire.aiohttp_parts import RequestHandler, Server
 
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1

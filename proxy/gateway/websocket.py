@@ -12,8 +12,6 @@ from dataclasses import replace
 from hashlib import sha1
 from time import monotonic
 
-from aiohttp.http_parser import RawRequestMessage
-
 from proxy.errors import BadHeader, UpstreamProtocolError
 from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
@@ -26,6 +24,7 @@ from proxy.gateway.route import Route
 from proxy.gateway.subscription import PROTOCOLS, Subscription
 from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
 from proxy.upstream.exchange import Answer, exchange
+from proxy.wire.aiohttp_parts import RawRequestMessage
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")

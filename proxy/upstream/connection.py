@@ -10,10 +10,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
-from aiohttp.http_parser import RawResponseMessage
-
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from proxy.wire.aiohttp_parts import BadHttpMessage, HttpProcessingError, RawResponseMessage
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, response_heads

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpRequestParser, HttpResponseParser
+from proxy.wire.aiohttp_parts import HttpProcessingError, HttpRequestParser, HttpResponseParser
 
 # The parser wants a header section before a body. It stops behind the body of a request that asks for another
 # protocol, and says where: the only way to learn what lies behind the last chunk.

@@ -12,8 +12,14 @@ import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
-from aiohttp.http_parser import HttpRequestParser, HttpResponseParser, RawRequestMessage, RawResponseMessage
+from proxy.wire.aiohttp_parts import (
+    BadHttpMessage,
+    HttpRequestParser,
+    HttpResponseParser,
+    LineTooLong,
+    RawRequestMessage,
+    RawResponseMessage,
+)
 
 Message = TypeVar("Message", RawRequestMessage, RawResponseMessage)
 Head = TypeVar("Head")

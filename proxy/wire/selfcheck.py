@@ -9,12 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from aiohttp import __version__ as aiohttp_version
-from aiohttp import http_parser
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web import RequestHandler
-
 from proxy.errors import CannotStart
+from proxy.wire.aiohttp_parts import HttpProcessingError, RequestHandler, aiohttp_version, http_parser
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.heads import HeadMemory, request_heads, response_heads
 

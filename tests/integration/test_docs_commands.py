@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proxy.cli import COMMANDS
+from proxy.cli import NAMES
 from proxy.sandbox import Sandbox
 from tests.integration.test_docs import ROOT, blocks
 from tests.process import Running, invoked, run, running
@@ -82,7 +82,7 @@ def follow(line: str, folder: Path, environ: dict[str, str], stack: ExitStack) -
     return done.returncode
 
 
-@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+@pytest.mark.parametrize("command", NAMES)
 def test_every_command_is_on_the_page(command: str) -> None:
     assert re.search(rf"`?authproxy {command}\b|^#+ .*\b{command}\b", COMMANDS_PAGE, re.MULTILINE)
 

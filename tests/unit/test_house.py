@@ -90,6 +90,7 @@ ROOMS: dict[str, set[str]] = {
         "proxy.listening",
         "proxy.metrics",
         "proxy.secret",
+        "proxy.wire.aiohttp_parts",
     },
     # Where the rooms meet: these know several, and only the app and the commands know these.
     "proxy.tracing": {*_CORE, "proxy.background", "proxy.config.tracing", "proxy.gateway", "proxy.tokens"},
@@ -172,7 +173,7 @@ ROOMS["proxy.schemes.registry"] = {"proxy.schemes.base", *(f"proxy.schemes.{name
 # What comes from outside and is one room's business.
 RESERVED = {
     "yaml": ("proxy.config",),
-    "aiohttp": ("proxy.wire", "proxy.upstream", "proxy.gateway", "proxy.admin", "proxy.sandbox"),
+    "aiohttp": ("proxy.wire.aiohttp_parts", "proxy.sandbox"),
     "prometheus_client": (
         "proxy.exposition",
         "proxy.metrics",
@@ -185,7 +186,8 @@ RESERVED = {
     "redis": ("proxy.tokens.stores",),
     "opentelemetry": ("proxy.tracing",),
     "keyring": ("proxy.tokens.stores",),
-    "eth_account": ("proxy.schemes.siwe", "proxy.sandbox"),
+    "eth_account": ("proxy.sandbox",),
+    "eth_keys": ("proxy.schemes.siwe", "proxy.sandbox"),
 }
 READS_THE_ENVIRONMENT = ("proxy.config", "proxy.commands", "proxy.terminal")
 

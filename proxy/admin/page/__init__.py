@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from aiohttp.web import StreamResponse
-
 from proxy.admin.answers import answer
 from proxy.admin.asked import Asked, Resource
+from proxy.wire.aiohttp_parts import StreamResponse
 
 # Nothing from elsewhere, nothing inline, and no text that becomes markup.
 POLICY = (

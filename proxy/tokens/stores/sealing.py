@@ -3,6 +3,8 @@
 AES-256-GCM, each entry bound to its name, so that no entry can stand in for another. The text is stretched by scrypt;
 its salt is fixed, since all replicas must come to the same keys, and so the text itself has to be long and random. A
 short identifier of the key stands before each entry: one that another key sealed is told apart from a broken one.
+
+What encrypts takes 8 MiB of memory. So it is imported by the first seal: most stores have no use for it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SHORTEST_TEXT = 16
 
@@ -34,6 +33,8 @@ class Seal:
     """Seals and opens. `key_id` is fit to be shown."""
 
     def __init__(self, text: str) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         # 16 MiB and some 50 ms, once per start.
         material = hashlib.scrypt(text.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=64 + _ID_BYTES)
         self._cipher = AESGCM(material[:32])
@@ -51,6 +52,8 @@ class Seal:
 
     def open(self, sealed: bytes, name: str) -> bytes:
         """The text again. Raises OtherKey or Broken."""
+        from cryptography.exceptions import InvalidTag
+
         if sealed[:1] != _FORM or len(sealed) < _HEAD_BYTES:
             raise Broken
         if sealed[1 : 1 + _ID_BYTES] != self._id:
