@@ -73,6 +73,7 @@ class Served:
     port: int
     gateway: Gateway
     passages: list[Passage]
+    listener: Listener
 
     @property
     def url(self) -> str:
@@ -114,7 +115,7 @@ async def serve(*routes: Route, guard: Guard | None = None) -> AsyncIterator[Ser
     await listener.listen(sock)
     assert port is not None
     try:
-        yield Served(port, gateway, passages)
+        yield Served(port, gateway, passages, listener)
     finally:
         await listener.close()
         for route in routes:

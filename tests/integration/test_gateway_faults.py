@@ -7,10 +7,12 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from threading import Event, Thread
 
 import pytest
 
 from proxy.errors import CredentialRejected
+from proxy.gateway.caller import CallerConnection
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
 from tests.raw_upstream import OK, RawUpstream, Received
@@ -279,16 +281,6 @@ async def test_an_upgrade_is_not_passed_on_and_what_follows_is_the_next_request(
     assert not vendor.requests[0].values("upgrade") + vendor.requests[0].values("connection")
 
 
-async def read_slowly(sock: socket.socket) -> bytes:
-    """All that comes, a little at a time."""
-    answer = b""
-    with sock:
-        while piece := await asyncio.get_running_loop().sock_recv(sock, 2048):
-            answer += piece
-            await asyncio.sleep(0.001)
-    return answer
-
-
 # --- The end ----------------------------------------------------------------------------------------------
 
 
@@ -309,21 +301,47 @@ async def test_an_answer_that_is_cut_off_when_the_proxy_stops_does_not_look_whol
         writer.close()
 
 
-async def test_a_whole_answer_reaches_a_slow_caller_though_the_proxy_stops() -> None:
-    body = os.urandom(300_000)
-    raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    async with RawUpstream([raw]) as vendor:
-        async with serve(Route.to(provider(vendor.url), "/a")) as proxy:
-            sock = socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(sock, ("127.0.0.1", proxy.port))
-            await loop.sock_sendall(sock, request_head(proxy, line="GET /a/x"))
-            await until(lambda: vendor.requests)
-            reading = asyncio.create_task(read_slowly(sock))
-        answer = await reading
-    assert answer.endswith(body)
+def callers(proxy: Served) -> list[CallerConnection]:
+    return [one for one in proxy.listener.connections if isinstance(one, CallerConnection)]
+
+
+async def stays(condition: Callable[[], object]) -> bool:
+    for _ in range(20):
+        if not condition():
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+def test_whole_answers_reach_a_slow_caller_though_the_process_ends() -> None:
+    """What the event loop still holds when it ends is lost. Whoever is still being answered is cut off instead."""
+    body, caller, is_full, has_ended = os.urandom(60_000), socket.socket(), Event(), Event()
+    raw, asked = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body, 0
+
+    async def served() -> None:
+        nonlocal asked
+        loop = asyncio.get_running_loop()
+        async with RawUpstream([raw]) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+            caller.setblocking(False)
+            await loop.sock_connect(caller, ("127.0.0.1", proxy.port))
+            # One after the other, until the kernel takes no more, and not only for a moment.
+            while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
+                await loop.sock_sendall(caller, request_head(proxy, line="GET /a/x"))
+                asked += 1
+                while len(proxy.passages) < asked:
+                    await asyncio.sleep(0)
+            is_full.set()
+        has_ended.set()
+
+    process = Thread(target=asyncio.run, args=(served(),))
+    process.start()
+    assert is_full.wait(20)
+    assert not has_ended.wait(0.5), "it did not wait"
+    with caller:
+        caller.settimeout(20)
+        answer = b"".join(iter(lambda: caller.recv(65536), b""))
+    process.join(20)
+    assert answer.count(body) == asked
 
 
 async def test_five_hundred_requests_of_every_fate_leave_nothing_behind() -> None:
