@@ -76,7 +76,7 @@ class Tunnel:
 
     async def _receive(self) -> None:
         caller = self._caller
-        while piece := await self._from_vendor.read():
+        while piece := await self._next():
             caller.write(piece)
             self._bounds.follow(piece)
             self._passage.response_bytes += len(piece)
@@ -86,6 +86,14 @@ class Tunnel:
             await caller.drained()
         if self._ended_with is not None:
             caller.write(self._last_words(self._ended_with))
+
+    async def _next(self) -> bytes:
+        try:
+            return await self._from_vendor.read()
+        except UpstreamError:
+            if self._bounds.has_closed and self._bounds.is_between:
+                return b""  # All has been said; some servers hang up without TLS's own farewell then.
+            raise
 
     async def _send(self, from_caller: Incoming) -> None:
         connection = self._connection

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from proxy.upstream.tls import said_farewell
 from proxy.wire.aiohttp_parts import BadHttpMessage, HttpProcessingError, RawResponseMessage
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
@@ -70,7 +71,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_answer", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim", "_loop",
         "_may_switch", "_outgoing", "_should_close",
-        "_transport", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
+        "_transport", "_was_ended", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +98,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._may_switch = False
         self._bytes_seen = False
         self._expects_body = True
+        self._was_ended = False
         self._has_answered = False
         self._interim = 0
         self.body: Incoming | None = None
@@ -209,13 +211,16 @@ class UpstreamConnection(asyncio.Protocol):
         except (HttpProcessingError, BadChunk):
             self._fail(UpstreamProtocolError())
 
+    def eof_received(self) -> None:
+        self._was_ended = self._transport is not None and said_farewell(self._transport)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._transport = None
         self.writing_paused = False
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_result(None)
         body = self.body
-        if exc is None and body is not None and not body.is_bounded:
+        if self._was_ended and exc is None and body is not None and not body.is_bounded:
             body.end()
         self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
         self.on_lost(self)

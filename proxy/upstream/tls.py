@@ -1,7 +1,8 @@
-"""Trust: the system's store, TLS 1.2 or newer, and no switch that turns verification off."""
+"""TLS: the system's trust, TLS 1.2 or newer, no switch that turns verification off; and who ended a connection."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -25,3 +26,20 @@ def tls_context(
     if client_cert is not None:
         context.load_cert_chain(client_cert, client_key)
     return context
+
+
+def said_farewell(transport: asyncio.BaseTransport) -> bool:
+    """Whether the other side ended the connection itself; to be asked behind an end of file.
+
+    Over TLS it says so by close_notify. Without that the end may be anybody's doing (RFC 9112 §9.8), and what has no
+    other end is not known to be whole. The event loops differ in whether they tell of such an end.
+    """
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False
