@@ -71,13 +71,15 @@ class Dialer:
             raise
 
     async def _resolved(self, loop: asyncio.AbstractEventLoop) -> Sequence[AddrInfoType]:
-        """The addresses in the system's order; whoever asks while another asks waits for the same answer."""
+        """The addresses in the system's order; whoever asks while another asks waits for the same answer.
+
+        A failure is not remembered: the moment when the last answer went stale stays in the past.
+        """
         if self._addresses is None or (self._addresses.done() and loop.time() >= self._stale_at):
             self._addresses = loop.create_task(self._ask(loop))
         return await asyncio.shield(self._addresses)
 
     async def _ask(self, loop: asyncio.AbstractEventLoop) -> Sequence[AddrInfoType]:
-        self._stale_at = -inf  # Unless it succeeds: a failure is not remembered.
         addresses = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
         self._stale_at = loop.time() + _ADDRESSES_SECONDS
         return addresses
