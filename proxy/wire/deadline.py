@@ -35,8 +35,9 @@ class Deadline:
         self._at = inf
 
     def close(self) -> None:
-        """Never ring again."""
+        """Never ring again, and hold nobody any more: what its owner holds too would wait for a garbage collection."""
         self._at = self._rings_at = inf
+        self._expired = _never
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -51,3 +52,7 @@ class Deadline:
             return
         self._at = inf
         self._expired()
+
+
+def _never() -> None:
+    """Nobody is to be told."""
