@@ -76,7 +76,7 @@ def test_run_closes_itself_and_its_metrics_still_see_the_process(tmp_path: Path)
 
 
 AS_NOBODY = """
-import ctypes, os, sys, uvloop
+import ctypes, os, sys, uvloop, proxy.commands.run
 from proxy.cli import cli
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 ctypes.CDLL(None).prctl(4, 1)  # setuid() closed it; as a process is that never was another user's.
