@@ -169,7 +169,7 @@ def adapted(config: str, secrets: Path, url: str) -> str:
 
 def probed(probe: dict[str, Any], port: int) -> int:
     """As the kubelet asks: by the pod's address, not by a name. 127.0.0.2 stands for it."""
-    connection = HTTPConnection("127.0.0.2", port, timeout=probe.get("timeoutSeconds", 1) + 5)
+    connection = HTTPConnection("127.0.0.2", port, timeout=probe.get("timeoutSeconds", 1) + 30)
     try:
         connection.request("GET", probe["httpGet"]["path"], headers={"User-Agent": "kube-probe/1.29"})
         return connection.getresponse().status
@@ -239,7 +239,7 @@ async def test_a_changed_secret_and_configuration_arrive_by_the_symlinks_swap(tm
 
 
 def asked(address: str, path: str) -> int:
-    connection = HTTPConnection(address, timeout=10)
+    connection = HTTPConnection(address, timeout=30)
     try:
         connection.request("GET", path)
         return connection.getresponse().status

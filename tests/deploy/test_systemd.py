@@ -110,7 +110,7 @@ def started(folder: Path, url: str, keys: dict[str, str]) -> Iterator[tuple[Runn
 
 def asked(file: Path, path: str) -> bytes:
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)  # The whole start of a proxy, on a machine that is busy.
         sock.connect(str(file))
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         return b"".join(iter(lambda: sock.recv(65536), b""))
