@@ -125,8 +125,8 @@ async def _taken(browser: Browser, app: App, view: str, path: Path) -> None:
     await page.mouse.move(5, 5)
     await page.wait_for_timeout(600)
     if view == "readme":
-        taken = smaller(await page.screenshot())
-        await asyncio.to_thread(path.write_bytes, taken)
+        taken = await page.screenshot()
+        await asyncio.to_thread(lambda: path.write_bytes(smaller(taken)))
     else:
         await page.screenshot(path=path.with_stem(f"{path.stem}-detail"))
     await page.close()

@@ -378,7 +378,9 @@ class TestLooks:
             faults = await judged(page)
             await (await page.row("/gone/x")).click()
             faults += await judged(page)
-            await page.tab.click("#sign-out" if width > 700 else "#detail .close")
+            await page.tab.keyboard.press("Escape")
+            await page.tab.click("#sign-out")
+            await page.tab.wait_for_selector("#sign-in")
             faults += await judged(page)
         assert faults == []
 

@@ -17,18 +17,31 @@ export class Configuration {
     const trouble = byId("not-taken");
     trouble.hidden = errors.length === 0;
     trouble.replaceChildren(
-      element("p", { class: "what" }, "The configuration has changed and was not taken, since it has mistakes. The old one stays in use."),
+      element(
+        "p",
+        { class: "what" },
+        "The configuration has changed and was not taken, since it has mistakes. The old one stays in use.",
+      ),
       element("ul", {}, errors),
     );
     this.place.replaceChildren(
       element(
         "dl",
         {},
-        element("dt", {}, "File"), element("dd", { title: configuration.path }, configuration.path.split("/").at(-1) || "–"),
-        element("dt", {}, "Loaded"), this.loaded,
-        element("dt", {}, "Listens"), element("dd", {}, listen),
-        element("dt", {}, "Has"), element("dd", {}, `${count(routes, "route")} to ${count(providers, "provider")}`),
-        element("dt", {}, "Tokens"), element("dd", { class: store.error ? "wrong" : "" }, store.error ? `${store.kind}: ${store.error}` : `kept in ${store.kind}`),
+        element("dt", {}, "File"),
+        element("dd", { title: configuration.path }, configuration.path.split("/").at(-1) || "–"),
+        element("dt", {}, "Loaded"),
+        this.loaded,
+        element("dt", {}, "Listens"),
+        element("dd", {}, listen),
+        element("dt", {}, "Has"),
+        element("dd", {}, `${count(routes, "route")} to ${count(providers, "provider")}`),
+        element("dt", {}, "Tokens"),
+        element(
+          "dd",
+          { class: store.error ? "wrong" : "" },
+          store.error ? `${store.kind}: ${store.error}` : `kept in ${store.kind}`,
+        ),
       ),
     );
     this.tick();

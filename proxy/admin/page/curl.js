@@ -13,7 +13,9 @@ export function curl(entry, listen, wantsToken) {
 
 // What has to be put in by hand before the command does the same.
 export function missing(entry) {
-  const found = [...(entry.target ?? "").matchAll(/([^?&=/]*)=?\*\*\*/g)].map((match) => match[1] || "a part of the path");
+  const found = [...(entry.target ?? "").matchAll(/([^?&=/]*)=?\*\*\*/g)].map(
+    (match) => match[1] || "a part of the path",
+  );
   if (entry.request_bytes > 0) found.push("the body, as a file named body");
   return found;
 }

@@ -29,7 +29,13 @@ export class Detail {
   show(entry, status, takesFocus) {
     this.entry = entry;
     this.status = status;
-    const title = element("h3", { tabindex: -1 }, element("b", {}, entry.method), " ", entry.target ?? "what was no request");
+    const title = element(
+      "h3",
+      { tabindex: -1 },
+      element("b", {}, entry.method),
+      " ",
+      entry.target ?? "what was no request",
+    );
     this.place.hidden = false;
     const parts = [
       element(
@@ -37,7 +43,11 @@ export class Detail {
         {},
         element("span", { class: `status ${statusKind(entry)}` }, String(entry.status)),
         title,
-        element("button", { type: "button", class: "quiet close", "aria-label": "Close", onclick: () => this.close() }, "✕"),
+        element(
+          "button",
+          { type: "button", class: "quiet close", "aria-label": "Close", onclick: () => this.close() },
+          "✕",
+        ),
       ),
       this.trouble(entry),
       section("Where the time went", waterfall(entry)),
@@ -68,25 +78,45 @@ export class Detail {
 
   trouble(entry) {
     if (entry.error) {
-      return element("div", { class: "trouble" }, element("p", { class: "what" }, entry.error.code.replaceAll("_", " ")), element("p", {}, prose(entry.error.title)));
+      return element(
+        "div",
+        { class: "trouble" },
+        element("p", { class: "what" }, entry.error.code.replaceAll("_", " ")),
+        element("p", {}, prose(entry.error.title)),
+      );
     }
-    if (entry.status === 499) return element("div", { class: "trouble mild" }, element("p", {}, "The caller hung up before the answer was complete."));
-    if (entry.status >= 400) return element("div", { class: "trouble mild" }, element("p", {}, `This is ${entry.provider}'s answer, passed on as it came.`));
+    if (entry.status === 499)
+      return element(
+        "div",
+        { class: "trouble mild" },
+        element("p", {}, "The caller hung up before the answer was complete."),
+      );
+    if (entry.status >= 400)
+      return element(
+        "div",
+        { class: "trouble mild" },
+        element("p", {}, `This is ${entry.provider}'s answer, passed on as it came.`),
+      );
     return null;
   }
 
   added(entry) {
     const provider = this.status.providers.find((one) => one.name === entry.provider);
     const route = this.status.routes.find((one) => one.prefix === entry.route);
-    if (!provider || !("connect" in entry.times)) return element("p", { class: "none" }, "nothing: it did not get so far");
+    if (!provider || !("connect" in entry.times))
+      return element("p", { class: "none" }, "nothing: it did not get so far");
     const own = entry.credential === "none" && !entry.error && entry.status !== 499 ? [] : provider.adds;
-    const items = [...own.map((one) => [one, "the credential"]), ...(route?.adds ?? []).map((one) => [one, "the route"])];
+    const items = [
+      ...own.map((one) => [one, "the credential"]),
+      ...(route?.adds ?? []).map((one) => [one, "the route"]),
+    ];
     if (!items.length) return element("p", { class: "none" }, "nothing: it went without a credential");
     return names(items.map(([{ kind, name, value }, by]) => [kind, name, value, by]));
   }
 
   removed(entry) {
-    if (entry.removed === null) return element("p", { class: "none" }, "not looked at: no page was open, or too many came at once");
+    if (entry.removed === null)
+      return element("p", { class: "none" }, "not looked at: no page was open, or too many came at once");
     if (!entry.removed.length) return element("p", { class: "none" }, "nothing");
     return names(entry.removed.map(([kind, name, why]) => [kind, name, null, why]));
   }
@@ -101,13 +131,21 @@ export class Detail {
       entry.client ? ["Client", entry.client] : null,
       ["In the log", entry.id],
     ];
-    return element("dl", {}, facts.filter(Boolean).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    return element(
+      "dl",
+      {},
+      facts.filter(Boolean).map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+    );
   }
 
   command(entry) {
     if (!entry.target) return null;
     const button = element("button", { type: "button", id: "copy", onclick: () => this.copy() }, "Copy as curl");
-    return section("The same again, through the proxy", element("pre", { class: "command", tabindex: 0 }, this.curl(entry)), button);
+    return section(
+      "The same again, through the proxy",
+      element("pre", { class: "command", tabindex: 0 }, this.curl(entry)),
+      button,
+    );
   }
 
   curl(entry) {
@@ -119,7 +157,17 @@ const section = (title, ...content) => element("section", {}, element("h4", {}, 
 
 function names(items) {
   const rows = items.map(([kind, name, value, why]) =>
-    element("li", {}, element("code", {}, kind === "parameter" ? `?${name}` : name, value === null ? "" : [kind === "parameter" ? "=" : ": ", element("span", {}, value)]), element("small", {}, why)),
+    element(
+      "li",
+      {},
+      element(
+        "code",
+        {},
+        kind === "parameter" ? `?${name}` : name,
+        value === null ? "" : [kind === "parameter" ? "=" : ": ", element("span", {}, value)],
+      ),
+      element("small", {}, why),
+    ),
   );
   return element("ul", { class: "names" }, rows);
 }

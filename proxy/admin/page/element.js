@@ -19,7 +19,8 @@ function filled(made, attributes, children) {
 }
 
 // Children as they may be listed: in lists of lists, and null for what is not there.
-export const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== "");
+export const present = (children) =>
+  children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== "");
 
 export const byId = (id) => document.getElementById(id);
 

@@ -14,7 +14,7 @@ export function listenToKeys(does) {
     }
     if (event.key === "?") return dialog.showModal();
     const isInList = event.target.closest("#requests") !== null || event.target === document.body;
-    const key = isInList ? { ArrowDown: "j", ArrowUp: "k" }[event.key] ?? event.key : event.key;
+    const key = isInList ? ({ ArrowDown: "j", ArrowUp: "k" }[event.key] ?? event.key) : event.key;
     if (!(key in does)) return;
     event.preventDefault();
     does[key]();

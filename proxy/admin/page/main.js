@@ -54,7 +54,10 @@ async function act(path, name, button) {
     const answer = await ask("POST", `${path}?provider=${encodeURIComponent(name)}`);
     const told = await answer.json();
     const why = told.error ? `: ${told.error}` : "";
-    const again = told.next_attempt_in === null || told.next_attempt_in === undefined ? "" : `; next attempt in ${countdown(told.next_attempt_in)}`;
+    const again =
+      told.next_attempt_in === null || told.next_attempt_in === undefined
+        ? ""
+        : `; next attempt in ${countdown(told.next_attempt_in)}`;
     toast(told.outcome ? `${name} ${OUTCOMES[told.outcome]}${why}${again}` : told.title, answer.ok ? "" : "wrong");
   } catch (error) {
     failed(error);
@@ -70,8 +73,13 @@ async function reload() {
     const answer = await ask("POST", "/reload");
     const told = await answer.json();
     if (told.reloaded) toast(`Reloaded: ${told.routes} routes to ${told.providers} providers.`);
-    else if (told.errors) toast(`Not reloaded, the old one stays: ${told.errors[0].path}: ${told.errors[0].message}`, "wrong");
-    else toast(answer.status === 405 || answer.status === 404 ? "Nothing to reload: it runs without a file." : told.title, "wrong");
+    else if (told.errors)
+      toast(`Not reloaded, the old one stays: ${told.errors[0].path}: ${told.errors[0].message}`, "wrong");
+    else
+      toast(
+        answer.status === 405 || answer.status === 404 ? "Nothing to reload: it runs without a file." : told.title,
+        "wrong",
+      );
   } catch (error) {
     failed(error);
   } finally {
@@ -80,7 +88,10 @@ async function reload() {
 }
 
 function failed(error) {
-  if (error instanceof SignedOut) showSignIn("This session is over: the proxy was restarted, or its token has changed. Open the new link, or have it shown:");
+  if (error instanceof SignedOut)
+    showSignIn(
+      "This session is over: the proxy was restarted, or its token has changed. Open the new link, or have it shown:",
+    );
   else toast("The proxy does not answer.", "wrong");
 }
 
@@ -100,10 +111,14 @@ async function run() {
   const link = byId("link");
   const path = () => `/events${requests.last ? `?after=${requests.last}` : ""}`;
   try {
-    await listen(path, (name, told) => hears[name]?.(told), (state) => {
-      link.dataset.state = state;
-      say(link, state);
-    });
+    await listen(
+      path,
+      (name, told) => hears[name]?.(told),
+      (state) => {
+        link.dataset.state = state;
+        say(link, state);
+      },
+    );
   } catch (error) {
     failed(error);
   }

@@ -36,7 +36,10 @@ export class Providers {
         this.cards.set(provider.name, card);
       }
       byId("providers").append(card.place);
-      card.show(provider, status.routes.filter((route) => route.provider === provider.name));
+      card.show(
+        provider,
+        status.routes.filter((route) => route.provider === provider.name),
+      );
     }
   }
 
@@ -54,7 +57,13 @@ class Card {
     this.due = element("span", { class: "due" });
     this.meter = element(
       "div",
-      { class: "life", role: "meter", "aria-label": `Life of the token of ${name}`, "aria-valuemin": 0, "aria-valuemax": 100 },
+      {
+        class: "life",
+        role: "meter",
+        "aria-label": `Life of the token of ${name}`,
+        "aria-valuemin": 0,
+        "aria-valuemax": 100,
+      },
       this.bar,
       this.due,
     );
@@ -113,7 +122,15 @@ class Card {
     if (!this.provider) return;
     const { state, expires_in: expires, refresh_in: due, obtained_ago: age, next_attempt_in: next } = this.provider;
     const gone = (performance.now() - this.since) / 1000;
-    if (this.wait) say(this.wait, next === null ? "" : next > gone ? `Next attempt in ${countdown(next - gone)}.` : "Next attempt with the next request.");
+    if (this.wait)
+      say(
+        this.wait,
+        next === null
+          ? ""
+          : next > gone
+            ? `Next attempt in ${countdown(next - gone)}.`
+            : "Next attempt with the next request.",
+      );
     if (state === "static") {
       const isSigned = /hmac/.test(this.provider.scheme);
       say(this.left, isSigned ? "a signature for each request" : "a fixed credential");
@@ -126,14 +143,22 @@ class Card {
     this.due.hidden = state !== "ok" || left === null || due === null;
     if (!this.due.hidden) this.due.style.setProperty("left", `${((expires - due) / (expires + age)) * 100}%`);
     say(this.left, this.life(state, left));
-    say(this.next, state !== "ok" || due === null || left === null ? "" : due > gone ? `renewed from ${countdown(due - gone)} on` : "to be renewed");
+    say(
+      this.next,
+      state !== "ok" || due === null || left === null
+        ? ""
+        : due > gone
+          ? `renewed from ${countdown(due - gone)} on`
+          : "to be renewed",
+    );
     say(this.past, this.history(age === null ? null : age + gone));
     this.meter.setAttribute("aria-valuenow", Math.round(share * 100));
     this.meter.setAttribute("aria-valuetext", this.left.textContent);
   }
 
   life(state, left) {
-    if (state !== "ok") return { idle: "no token: obtained with the next request", waiting: "no token yet", refused: "no token" }[state];
+    if (state !== "ok")
+      return { idle: "no token: obtained with the next request", waiting: "no token yet", refused: "no token" }[state];
     if (left === null) return "never expires";
     return left > 0 ? `expires in ${countdown(left)}` : "expired: obtained with the next request";
   }

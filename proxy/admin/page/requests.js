@@ -49,7 +49,10 @@ export class Requests {
     // Bars are compared with each other, so a new longest one changes all of them; seldom, or nothing would be quiet.
     if (scale > this.scale * 1.5 || scale < this.scale / 4) return this.draw();
     const fits = this.test();
-    const rows = fresh.filter(fits).slice(0, MOST_SHOWN).map((entry) => this.row(entry));
+    const rows = fresh
+      .filter(fits)
+      .slice(0, MOST_SHOWN)
+      .map((entry) => this.row(entry));
     this.list.prepend(...rows);
     while (this.list.childElementCount > MOST_SHOWN) this.list.lastElementChild.remove();
     this.settle();
@@ -76,7 +79,10 @@ export class Requests {
 
   // One of twenty may be longer than the whole width.
   longest() {
-    const times = this.kept.slice(0, MOST_SHOWN).map((entry) => entry.times.total).sort((one, other) => one - other);
+    const times = this.kept
+      .slice(0, MOST_SHOWN)
+      .map((entry) => entry.times.total)
+      .sort((one, other) => one - other);
     return times[Math.floor(times.length * 0.95)] ?? 0;
   }
 
@@ -90,7 +96,12 @@ export class Requests {
     if (rows.length && !rows.some((one) => one.tabIndex === 0)) rows[0].tabIndex = 0;
     const nothing = byId("nothing");
     nothing.hidden = rows.length > 0;
-    say(nothing, this.kept.length ? "No request fits the filter." : "No request so far. Send one through the proxy, and it shows here.");
+    say(
+      nothing,
+      this.kept.length
+        ? "No request fits the filter."
+        : "No request so far. Send one through the proxy, and it shows here.",
+    );
   }
 
   tell() {

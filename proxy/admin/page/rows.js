@@ -16,12 +16,23 @@ export function row(entry, scale, choose) {
   const time = milliseconds(entry.times.total);
   const button = element(
     "button",
-    { type: "button", class: "row", tabindex: -1, "data-number": entry.number, onclick: (event) => choose(entry, event.detail === 0) },
+    {
+      type: "button",
+      class: "row",
+      tabindex: -1,
+      "data-number": entry.number,
+      onclick: (event) => choose(entry, event.detail === 0),
+    },
     element("time", {}, timeOfDay(entry.at)),
     element("span", { class: "method" }, entry.method),
     path(entry),
     element("span", { class: `status ${statusKind(entry)}` }, String(entry.status)),
-    element("span", { class: "provider" }, entry.provider ?? "–", entry.client ? element("small", {}, entry.client) : null),
+    element(
+      "span",
+      { class: "provider" },
+      entry.provider ?? "–",
+      entry.client ? element("small", {}, entry.client) : null,
+    ),
     element("span", { class: "took" }, wayBar(entry, scale), element("span", {}, time)),
     element("span", { class: "size" }, bytes(entry.response_bytes)),
   );

@@ -25,7 +25,8 @@ export async function signOut() {
 
 export const isSignedIn = () => localStorage.getItem(KEPT) !== null;
 
-// The answer, whatever its status. Throws SignedOut where the session is over: the proxy was restarted, or its token changed.
+// The answer, whatever its status. Throws SignedOut where the session is over: the proxy was restarted, or its token
+// has changed.
 export async function ask(method, path, signal = undefined) {
   const headers = { "X-AuthProxy-CSRF": localStorage.getItem(KEPT) ?? "" };
   const answer = await fetch(path, { method, headers, signal, cache: "no-store" });

@@ -25,7 +25,12 @@ export function sparkline(counts) {
   });
   return drawn(
     "svg",
-    { viewBox: `0 0 ${BARS * 2} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${total} requests in two minutes` },
+    {
+      viewBox: `0 0 ${BARS * 2} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": `${total} requests in two minutes`,
+    },
     drawn("path", { class: "base", d: `M0 ${HEIGHT - 0.5}h${BARS * 2}` }),
     drawn("path", { class: "passed", d: paths.good }),
     drawn("path", { class: "failed", d: paths.bad }),

@@ -4,8 +4,8 @@ import { ask, SignedOut } from "./session.js";
 
 const LONGEST_PAUSE = 8000;
 
-// Tells `hear(name, value)` of every event, and `state(text)` of the connection; ends with SignedOut. `path()` is asked for
-// at each attempt.
+// Tells `hear(name, value)` of every event, and `state(text)` of the connection; ends with SignedOut. `path()` is asked
+// for at each attempt.
 export async function listen(path, hear, state) {
   let pause = 500;
   for (;;) {

@@ -44,6 +44,14 @@ export function waterfall(entry) {
       element("td", { class: "number" }, milliseconds(entry.times[name])),
     );
   });
-  rows.push(element("tr", { class: "sum" }, element("th", { scope: "row" }, "All"), element("td"), element("td", { class: "number" }, milliseconds(entry.times.total))));
+  rows.push(
+    element(
+      "tr",
+      { class: "sum" },
+      element("th", { scope: "row" }, "All"),
+      element("td"),
+      element("td", { class: "number" }, milliseconds(entry.times.total)),
+    ),
+  );
   return element("table", { class: "waterfall" }, element("tbody", {}, rows));
 }
