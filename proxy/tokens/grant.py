@@ -102,7 +102,8 @@ def _lifetime(stated: Any, token: str, policy: TokenPolicy, clock: Clock) -> flo
 
 
 def _is_true(value: Any) -> bool:
-    return value is True or value == 1 or (isinstance(value, str) and value.lower() in {"true", "ok", "success"})
+    # True is 1, too.
+    return value == 1 or (isinstance(value, str) and value.lower() in {"true", "ok", "success"})
 
 
 def _failure_of(document: Any) -> Exception:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _CREDENTIAL = ("tests/unit/test_token_credential.py", "tests/unit/test_token_cache.py")
-_MODEL = ("tests/property/test_token_life.py",)
 _LOGIN = "tests/unit/test_login_answer.py"
 _FILE = "tests/unit/test_store_file.py"
-_SHARING = ("tests/property/test_token_sharing.py",)
 _PARTS = "tests/unit/test_store_parts.py"
 _REDIS = "tests/integration/test_store_redis.py"
+
+
+# Minutes of requests, which tracing makes hours of.
+SLOW = "a_bad_secret_costs_five or a_401_to_everything_costs_three or nothing_is_sent_while_backing_off"
 
 
 @dataclass(frozen=True)
@@ -38,21 +40,21 @@ SCOPES = (
     Scope("secret", "proxy/secret.py", ("tests/unit/test_secret.py", "tests/abuse/test_swaps.py")),
     _tokens("answer_document", "tests/unit/test_answer_document.py", _LOGIN),
     _tokens("backoff", "tests/unit/test_token_backoff.py", "tests/unit/test_token_restraint.py"),
-    _tokens("cache", "tests/unit/test_token_cache.py", *_CREDENTIAL, _FILE),
-    _tokens("credential", *_CREDENTIAL, far=_MODEL),
+    _tokens("cache", "tests/unit/test_token_cache.py"),
+    _tokens("credential", *_CREDENTIAL),
     _tokens("credential_key", "tests/unit/test_token_cache.py"),
-    _tokens("failure", *_CREDENTIAL, _LOGIN),
+    _tokens("failure", _LOGIN),
     _tokens("grant", _LOGIN),
     _tokens("holders", "tests/unit/test_token_holders.py"),
     _tokens("life", "tests/unit/test_token_life.py"),
     _tokens("lifetime", _LOGIN),
     _tokens("login", _LOGIN),
     _tokens("login_request", "tests/unit/test_login_request.py", "tests/unit/test_scheme_token_exchange.py"),
-    _tokens("renewal", *_CREDENTIAL, _FILE, far=(*_MODEL, *_SHARING)),
-    _tokens("restraint", "tests/unit/test_token_restraint.py", "tests/unit/test_token_backoff.py", *_CREDENTIAL),
-    _tokens("sharing", _FILE, *_CREDENTIAL, far=_SHARING),
-    _tokens("standing", "tests/unit/test_token_standing.py", "tests/unit/test_token_credential.py"),
-    _tokens("token", "tests/unit/test_secret.py", *_CREDENTIAL),
+    _tokens("renewal", *_CREDENTIAL, _FILE),
+    _tokens("restraint", "tests/unit/test_token_restraint.py", "tests/unit/test_token_backoff.py"),
+    _tokens("sharing", _FILE, *_CREDENTIAL),
+    _tokens("standing", "tests/unit/test_token_standing.py"),
+    _tokens("token", "tests/unit/test_secret.py", "tests/unit/test_token_life.py"),
     _tokens("stores/address", "tests/unit/test_store_address.py"),
     _tokens("stores/circuit", _PARTS),
     _tokens("stores/disk", _FILE),
@@ -60,7 +62,7 @@ SCOPES = (
     _tokens("stores/entry", _PARTS, _FILE),
     _tokens("stores/file_form", _PARTS, _FILE),
     _tokens("stores/file_record", _PARTS, _FILE, "tests/unit/test_token_restraint.py"),
-    _tokens("stores/file_store", _FILE, far=_SHARING),
+    _tokens("stores/file_store", _FILE),
     _tokens("stores/health", _PARTS),
     _tokens("stores/keyring_key", "tests/unit/test_store_keyring.py"),
     _tokens("stores/opening", "tests/unit/test_config_load.py", _REDIS),

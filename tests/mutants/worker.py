@@ -26,6 +26,7 @@ import hypothesis
 import pytest
 
 from tests.mutants.chosen import Chosen, Clocked, Traced, in_order
+from tests.mutants.scope import SLOW
 from tests.mutants.swap import functions_of, swap
 
 _SLOW_TO_IMPORT = (
@@ -40,6 +41,8 @@ _OPTIONS = (
     "no:cacheprovider",
     "--tb=line",
     "--assert=plain",
+    "-k",
+    f"not ({SLOW})",
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",
 )

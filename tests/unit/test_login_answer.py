@@ -490,6 +490,20 @@ async def test_an_answer_that_never_ends_is_given_up() -> None:
     assert (failure.value.cause, failure.value.is_lost) == ("no answer from its login endpoint (timeout)", True)
 
 
+def test_what_a_failure_says_of_itself() -> None:
+    """An answer that cannot be read may have spent what was sent; a refusal and an absence have not."""
+    for kind, outcome, is_lost in (
+        (LoginFailure, "unavailable", False),
+        (LoginUnavailable, "unavailable", False),
+        (LoginRefused, "refused", False),
+        (LoginMalformed, "malformed", True),
+    ):
+        failure = kind("in our words", status=418)
+        assert (failure.outcome, failure.is_lost, failure.status, failure.retry_after) == (outcome, is_lost, 418, None)
+        assert str(failure) == failure.cause == "in our words"
+    assert LoginRefused("x").is_final is False
+
+
 def test_every_upstream_error_is_either_lost_or_never_sent() -> None:
     """A new kind of upstream error counts as lost: the careful side."""
     unsent = {"upstream_unreachable", "upstream_dns", "upstream_tls", "upstream_connect_timeout"}

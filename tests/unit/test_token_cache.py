@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import AbstractAsyncContextManager
 from random import Random
 
 import pytest
@@ -12,12 +14,18 @@ from proxy.secret import Secret
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.credential_key import credential_key
 from proxy.tokens.failure import LoginRefused, LoginUnavailable
-from proxy.tokens.token import Grant, TokenPolicy
+from proxy.tokens.observer import SilentObserver
+from proxy.tokens.stores.store import MemoryStore, Turn
+from proxy.tokens.token import Grant, Token, TokenPolicy
 from tests.clock import FakeClock
 
 
 async def short_lived() -> Grant:
     return Grant(Secret("t"), 10)
+
+
+async def hourly() -> Grant:
+    return Grant(Secret("t"), 3600)
 
 
 async def lasting() -> Grant:
@@ -35,6 +43,108 @@ async def test_sweeping_removes_expired_tokens_from_memory_and_no_others() -> No
     cache.sweep()
     assert len(cache._live) == 50
     assert {credential.generation for credential in cache.credentials} == {1}
+
+
+def tokens_in_memory() -> int:
+    gc.collect()
+    return sum(isinstance(one, Token) for one in gc.get_objects())
+
+
+async def test_a_token_whose_time_is_over_is_in_memory_no_longer_than_until_the_next_sweep() -> None:
+    clock, before = FakeClock(), tokens_in_memory()
+    cache = TokenCache(clock)
+    for number in range(10):
+        await cache.credential(f"s{number}", "p", TokenPolicy(), short_lived).token()
+    clock.advance(10)
+    cache.sweep()
+    assert tokens_in_memory() == before
+
+
+class ToldStore(MemoryStore):
+    """A store that writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def turn(self, key: str, after: int) -> AbstractAsyncContextManager[Turn]:
+        self.told.append(f"turn {key}")
+        return super().turn(key, after)
+
+    def retire(self, key: str) -> None:
+        self.told.append(f"retire {key}")
+        super().retire(key)
+
+    def tend(self) -> None:
+        self.told.append("tend")
+
+    async def aclose(self) -> None:
+        self.told.append("aclose")
+
+
+async def test_the_store_takes_part_in_each_renewal_but_of_what_is_minted_here() -> None:
+    store = ToldStore()
+    cache = TokenCache(FakeClock(), store=store)
+    await cache.credential("fetched", "p", TokenPolicy(), lasting).token()
+    await cache.credential("minted", "p", TokenPolicy(), lasting, is_minted=True).token()
+    assert store.told == ["turn fetched"]
+    cache.sweep()
+    cache.retain({"minted": ("p",)})
+    assert store.told == ["turn fetched", "tend", "retire fetched"]
+    await cache.aclose()
+    assert store.told[-1] == "aclose"
+
+
+async def test_without_a_store_what_is_let_go_is_forgotten() -> None:
+    """A refresh token that nobody may send any more is no use to whoever has the same key later."""
+    sent: list[str] = []
+
+    async def rotate(token: Secret) -> Grant:
+        sent.append(token.reveal())
+        return Grant(Secret("t"), 10, Secret("rotated"))
+
+    cache = TokenCache(FakeClock())
+    for is_minted in (False, True):
+        for _ in range(2):
+            await cache.credential("k", "p", TokenPolicy(), None, rotate, Secret("first"), is_minted).token()
+            cache.retain({})
+    assert sent == ["first"] * 4
+
+
+async def test_the_cache_hands_on_what_its_observer_and_its_chance_are_for() -> None:
+    class Told(SilentObserver):
+        def retried(self, provider: str, reason: str) -> None:
+            told.append((provider, reason))
+
+    told: list[tuple[str, str]] = []
+    cache = TokenCache(FakeClock(), Told())
+    cache.retried("p", "stale")
+    assert told == [("p", "stale")]
+    margins = set()
+    for _ in range(2):
+        token = await TokenCache(FakeClock(), random=Random(5)).credential("k", "p", TokenPolicy(), hourly).token()
+        margins.add(token.expires_at - token.refresh_at)
+    assert len(margins) == 1
+
+
+async def test_closing_gives_up_the_fetches_that_are_under_way() -> None:
+    cancelled = []
+
+    async def never() -> Grant:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+        raise AssertionError
+
+    cache = TokenCache(FakeClock())
+    waiting = asyncio.create_task(cache.credential("k", "p", TokenPolicy(), never).token())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await cache.aclose()
+    assert cancelled == [True]
+    await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def test_no_number_of_credentials_evicts_a_live_token() -> None:
@@ -138,3 +248,10 @@ def test_a_credentials_key_tells_every_part_from_every_other() -> None:
     assert len(set(keys)) == 5
     assert all(len(key) == 64 for key in keys)
     assert credential_key("ab", "c") == keys[0]
+
+
+def test_a_credentials_key_is_the_same_in_every_version_and_for_every_text() -> None:
+    """What a store keeps is found by it: another key would make every provider log in anew."""
+    key = "912161995c62ea61841d2a7a6f8a737b5c9f051d3e63a1a53649d516ffc43d46"
+    assert credential_key("https://id.test", "client", "secret") == key
+    assert len({credential_key(text) for text in ("secret", "zecret", "secret\ud800", "", "\0")}) == 5
