@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from tests.mutants.hunt import TestsFailUnbroken, Verdict, hunt
 from tests.mutants.mutations import Mutant
-from tests.mutants.page import record, write_page
+from tests.mutants.page import record, survivors, write_page
 from tests.mutants.scope import SCOPES
 from tests.mutants.tree import BrokenTree
 
@@ -23,12 +23,15 @@ def main() -> int:
     parser.add_argument(
         "--every", type=int, default=1, help="only each so manieth mutant: a sample, which the page says"
     )
+    parser.add_argument("--survivors", action="store_true", help="only those that no test noticed the last time")
     parser.add_argument("--processes", type=int, default=2, help="how many mutants at a time")
     parser.add_argument("--verbose", action="store_true", help="name the test that noticed, too")
     chosen = parser.parse_args()
 
     def wanted(mutants: Iterable[Mutant]) -> list[Mutant]:
-        return [mutant for mutant in mutants if chosen.name in mutant.name][:: chosen.every]
+        lived = survivors(scope.module) if chosen.survivors else None
+        found = [mutant for mutant in mutants if chosen.name in mutant.name and (lived is None or mutant.name in lived)]
+        return found[:: chosen.every]
 
     def tell(verdict: Verdict) -> None:
         if verdict.noticed is None:
@@ -52,7 +55,7 @@ def main() -> int:
             killed = sum(verdict.noticed is not None for verdict in verdicts)
             print(f"  {killed} of {len(verdicts)} killed, {time.monotonic() - began:.0f} s", flush=True)
             if not chosen.name:
-                unexplained += record(scope, verdicts, chosen.every)
+                unexplained += record(scope, verdicts, chosen.every, is_again=chosen.survivors)
     if not chosen.name:
         write_page()
     return min(unexplained, 1)

@@ -22,19 +22,32 @@ _BEGIN = "<!-- made by make mutants -->\n"
 EQUAL, ACCEPTED = "equal", "accepted"
 
 
-def record(scope: Scope, verdicts: Sequence[Verdict], every: int) -> int:
-    """Keep a module's result, of each so manieth mutant; how many survivors have no reason, or reasons no survivor."""
-    survivors = [verdict.mutant.name for verdict in verdicts if verdict.noticed is None]
+def survivors(module: str) -> list[str]:
+    """Those of the last run; none where there was none."""
+    return list(_results().get(module, {}).get("survivors", []))
+
+
+def record(scope: Scope, verdicts: Sequence[Verdict], every: int, *, is_again: bool) -> int:
+    """Keep a module's result, of each so manieth mutant; how many survivors have no reason, or reasons no survivor.
+
+    `is_again`: the verdicts are of the survivors of the last run alone.
+    """
+    living = [verdict.mutant.name for verdict in verdicts if verdict.noticed is None]
     reasons = reasons_of(scope.module)
-    unexplained = [name for name in survivors if name not in reasons]
-    stale = [name for name in reasons if name not in survivors] if every == 1 else []
+    unexplained = [name for name in living if name not in reasons]
+    stale = [name for name in reasons if name not in living] if every == 1 else []
     print(
         f"  {len(unexplained)} survivors without a reason; {len(stale)} reasons without a survivor {stale}", flush=True
     )
-    results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
-    results[scope.module] = {"mutants": len(verdicts), "every": every, "survivors": survivors}
+    results = _results()
+    figures = {"mutants": len(verdicts), "every": every}
+    results[scope.module] = {**(results[scope.module] if is_again else figures), "survivors": living}
     _RESULTS.write_text(json.dumps(results, indent=1))
     return len(unexplained) + len(stale)
+
+
+def _results() -> dict[str, Any]:
+    return dict(json.loads(_RESULTS.read_text())) if _RESULTS.exists() else {}
 
 
 def reasons_of(module: str) -> dict[str, tuple[str, str]]:
@@ -51,7 +64,7 @@ def reasons_of(module: str) -> dict[str, tuple[str, str]]:
 
 def write_page() -> None:
     """Write the tables anew, from the last result of each module."""
-    results = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+    results = _results()
     head = _PAGE.read_text().partition(_BEGIN)[0]
     _PAGE.write_text(
         head + _BEGIN + "\n" + "\n".join([*_areas(results), "", *_modules(results), "", *_survivors(results)])

@@ -36,6 +36,14 @@ def test_any_number_of_things_may_stand_side_by_side(piece: str) -> None:
     require_shallow(",".join([piece] * 300))
 
 
+def test_what_stands_beside_it_makes_nothing_deeper_and_nothing_less_deep() -> None:
+    for beside in ("[]," * 300, "{}," * 300, '{"a":[[]]},' * 100):
+        require_shallow(f"[{beside}{'[' * 199}1{']' * 199}]")
+        require_shallow(f"[{'[' * 199}1{']' * 199},{beside}1]")
+        with pytest.raises(ValueError, match="deep"):
+            require_shallow(f"[{beside}{'[' * 200}1{']' * 200}]")
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 500, "{" * 500, '\\"' + "[" * 500, "\\\\" * 3 + "{" * 500, "]" * 500 + "[" * 500]
 )

@@ -112,5 +112,8 @@ def test_of_two_records_each_part_that_asks_for_more_patience_counts() -> None:
     other = Backoff("unavailable", "other", 400.0, refusals=1, troubles=7, refused_at=(25.0, 35.0))
     expected = Backoff("refused", "one", 500.0, refusals=3, troubles=7, refused_at=(10.0, 20.0, 30.0))
     assert combined(one, other) == combined(other, one) == expected
+    assert combined(replace(one, until=300.0), other) == replace(
+        other, refusals=3, troubles=7, refused_at=(10.0, 20.0, 30.0)
+    )
     younger = replace(one, refused_at=(11.0, 20.0, 30.0))
     assert combined(one, younger).refused_at == combined(younger, one).refused_at == (11.0, 20.0, 30.0)

@@ -95,7 +95,7 @@ async def test_the_store_takes_part_in_each_renewal_but_of_what_is_minted_here()
     assert store.told[-1] == "aclose"
 
 
-async def test_without_a_store_what_is_let_go_is_forgotten() -> None:
+async def test_what_no_store_keeps_is_forgotten_when_it_is_let_go() -> None:
     """A refresh token that nobody may send any more is no use to whoever has the same key later."""
     sent: list[str] = []
 
@@ -103,8 +103,7 @@ async def test_without_a_store_what_is_let_go_is_forgotten() -> None:
         sent.append(token.reveal())
         return Grant(Secret("t"), 10, Secret("rotated"))
 
-    cache = TokenCache(FakeClock())
-    for is_minted in (False, True):
+    for cache, is_minted in ((TokenCache(FakeClock()), False), (TokenCache(FakeClock(), store=ToldStore()), True)):
         for _ in range(2):
             await cache.credential("k", "p", TokenPolicy(), None, rotate, Secret("first"), is_minted).token()
             cache.retain({})
