@@ -19,7 +19,9 @@ _RESULTS = ROOT / ".mutants.json"
 _REASONS = ROOT / "tests/mutants/survivors.yaml"
 _PAGE = ROOT / "docs/MUTANTS.md"
 _BEGIN = "<!-- made by make mutants -->\n"
-EQUAL, ACCEPTED = "equal", "accepted"
+EQUAL, ACCEPTED, OPEN = "equal", "accepted", "open"
+_UNSAID = (OPEN, "a test that notices, or the reason why there need not be one, is still to come.")
+_WORDS = {EQUAL: "Changes nothing", ACCEPTED: "Accepted", OPEN: "Open"}
 
 
 def survivors(module: str) -> list[str]:
@@ -72,16 +74,16 @@ def write_page() -> None:
 
 
 def _areas(results: dict[str, Any]) -> Iterator[str]:
-    yield "| area | mutants | killed | score | survivors that change nothing | accepted |"
-    yield "|---|---:|---:|---:|---:|---:|"
+    yield "| area | mutants | killed | score | change nothing | accepted | open |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
     for area in dict.fromkeys(scope.area for scope in SCOPES):
         yield _row(area, [scope.module for scope in SCOPES if scope.area == area], results)
     yield _row("all", [scope.module for scope in SCOPES], results)
 
 
 def _modules(results: dict[str, Any]) -> Iterator[str]:
-    yield "| module | mutants | killed | score | survivors that change nothing | accepted |"
-    yield "|---|---:|---:|---:|---:|---:|"
+    yield "| module | mutants | killed | score | change nothing | accepted | open |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
     yield from (_row(f"`{scope.module}`", [scope.module], results) for scope in SCOPES)
 
 
@@ -91,16 +93,16 @@ def _row(name: str, modules: Sequence[str], results: dict[str, Any]) -> str:
     kinds = [kind for module in known for kind in _kinds(module, results)]
     killed = mutants - len(kinds)
     if len(modules) == 1 and not known:
-        return f"| {name} | not run yet | | | | |"
+        return f"| {name} | not run yet | | | | | |"
     if len(modules) == 1 and results[modules[0]]["every"] > 1:
         name += f", one in {results[modules[0]]['every']}"
     score = f"{100 * killed / mutants:.1f} %" if mutants else ""
-    return f"| {name} | {mutants} | {killed} | {score} | {kinds.count(EQUAL)} | {len(kinds) - kinds.count(EQUAL)} |"
+    return f"| {name} | {mutants} | {killed} | {score} | {' | '.join(str(kinds.count(kind)) for kind in (EQUAL, ACCEPTED, OPEN))} |"
 
 
 def _kinds(module: str, results: dict[str, Any]) -> list[str]:
     reasons = reasons_of(module)
-    return [reasons.get(name, (ACCEPTED, ""))[0] for name in results[module]["survivors"]]
+    return [reasons.get(name, (OPEN, ""))[0] for name in results[module]["survivors"]]
 
 
 def _survivors(results: dict[str, Any]) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _survivors(results: dict[str, Any]) -> Iterator[str]:
         names: list[str] = results.get(scope.module, {}).get("survivors", [])
         if names:
             yield f"### `{scope.module}`\n"
-        for kind, why in dict.fromkeys(reasons.get(name, (ACCEPTED, "No reason yet.")) for name in names):
-            yield f"{'Changes nothing' if kind == EQUAL else 'Accepted'}: {why}\n"
-            yield from (f"- {name}" for name in names if reasons.get(name, (ACCEPTED, "No reason yet.")) == (kind, why))
+        for kind, why in dict.fromkeys(reasons.get(name, _UNSAID) for name in names):
+            yield f"{_WORDS[kind]}: {why}\n"
+            yield from (f"- {name}" for name in names if reasons.get(name, _UNSAID) == (kind, why))
             yield ""
