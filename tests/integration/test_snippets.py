@@ -136,8 +136,9 @@ def checked(words: list[str]) -> None:
         case ["authproxy"]:
             pass
         case ["authproxy", name, *rest]:
-            command = cli.commands[name]
             with click.Context(cli) as parent:
+                command = cli.get_command(parent, name)
+                assert command is not None
                 command.make_context(name, [*rest], parent=parent)
         case ["make", target]:
             subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
@@ -185,7 +186,7 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_in_sentences_are_commands(page: Path) -> None:
     named = re.findall(r"`authproxy ([a-z]+)\b", page.read_text())
-    assert [name for name in named if name not in cli.commands] == []
+    assert set(named) <= set(cli.list_commands(click.Context(cli)))
 
 
 def test_each_promise_names_tests_that_there_are() -> None:
