@@ -162,7 +162,7 @@ async def test_a_kept_connection_has_the_whole_head_to_spend_on_each_request() -
     """Heads that were read before, and empty lines before them, are counted for themselves."""
     async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
         one = f"GET /a/x HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\nX-A: {'a' * 1000}\r\n".encode()
-        octets_sent = (b"\r\n" * 300 + one + b"\r\n") * 99 + one + b"Connection: close\r\n\r\n"
+        octets_sent = (b"\r\n" * 500 + one + b"\r\n") * 99 + one + b"Connection: close\r\n\r\n"
         assert len(octets_sent) > 2 * caller.MAX_HEAD
         assert (await proxy.send(octets_sent)).count(b"HTTP/1.1 200 OK\r\n") == 100
 
