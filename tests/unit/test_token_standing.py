@@ -132,6 +132,13 @@ STORIES: dict[str, list[Event]] = {
         (89, "rejected", 4, PASS_ON),
         (90, "rejected", 4, DROP),
     ],
+    "what follows a death of age is as good as a first token": [
+        (0, "renewed", 1, None),
+        (1, "accepted", 1, None),
+        (95, "rejected at its end", 1, DROP),
+        (95, "renewed", 2, None),
+        (95, "rejected", 2, DROP),
+    ],
     "unless it was fetched because of the same rejections": [
         (0, "renewed", 1, None),
         (0, "rejected", 1, DROP),
