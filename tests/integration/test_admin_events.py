@@ -162,6 +162,8 @@ async def test_streams_end_with_the_listener_without_a_word_in_the_log(
     await asyncio.sleep(0.6)
     async with asyncio.timeout(5):
         await admin.server.stop()
+        await asyncio.sleep(0.05)
+        assert admin.server._events._pages == set()
         with suppress(ConnectionError):
             assert not (await page.reader.read()).startswith(b"HTTP")
     for one in (stalled, page):

@@ -101,6 +101,16 @@ async def test_an_outline_has_the_same_names_and_no_secret_and_is_made_without_a
     assert CANARY not in str(shown)
 
 
+def test_an_outline_shows_what_is_no_secret_and_names_what_is_another_each_time() -> None:
+    config = {
+        "key": "${SECRET}",
+        "variables": {"team": "blue", "hidden": "${SECRET}"},
+        "headers": {"Authorization": "{{team}} {{hidden}} {{token}}"},
+    }
+    scheme = TypeAdapter(SCHEMES["jwt"]).validate_python(config, context=Sources(SECRET=CANARY))
+    assert scheme.outline().headers == (("Authorization", "blue *** <token>"),)
+
+
 async def test_an_answer_to_a_request_without_a_token_is_never_a_rejection(scheme: AuthScheme) -> None:
     assert not scheme.rejected(AnswerHead(401), Injection())
 
