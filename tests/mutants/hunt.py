@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from tests.mutants.mutations import Mutant, mutants_of
@@ -109,18 +110,20 @@ def _files(scope: Scope) -> list[str]:
 
 
 def _known(scope: Scope, trees: Sequence[BrokenTree]) -> Known:
-    """One run of everything in each tree; in the first it is written down which test reaches which line."""
+    """One run of everything in each tree; in the first it is written down which near test reaches which line."""
 
-    def run(tree: BrokenTree) -> dict[str, Any]:
+    def run(tree: BrokenTree) -> list[dict[str, Any]]:
         traced = str(tree.root / scope.module) if tree is trees[0] else None
-        return tree.do("run", files=_files(scope), write_bytecode=True, traced=traced)
+        near = tree.do("run", files=scope.near, write_bytecode=True, traced=traced)
+        return [near, tree.do("run", files=scope.far, write_bytecode=True)] if scope.far else [near]
 
     with ThreadPoolExecutor(len(trees)) as pool:
         answers = list(pool.map(run, trees))
-    for answer in answers:
+    for answer in chain.from_iterable(answers):
         if answer["code"] != 0:
             raise TestsFailUnbroken(answer["output"])
-    return Known(scope, answers[0]["took"], answers[0]["lines"])
+    took = {name: seconds for answer in answers[0] for name, seconds in answer["took"].items()}
+    return Known(scope, took, answers[0][0]["lines"])
 
 
 def _swapped(known: Known, mutant: Mutant, tree: BrokenTree, original: str) -> Verdict | None:

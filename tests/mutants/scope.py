@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _CREDENTIAL = ("tests/unit/test_token_credential.py", "tests/unit/test_token_cache.py")
+_RENEWAL = "tests/unit/test_token_renewal.py"
+_SHARING = "tests/unit/test_token_sharing.py"
+_MODEL = "tests/property/test_token_sharing.py"
 _LOGIN = "tests/unit/test_login_answer.py"
 _FILE = "tests/unit/test_store_file.py"
 _PARTS = "tests/unit/test_store_parts.py"
@@ -17,7 +20,7 @@ SLOW = "a_bad_secret_costs_five or a_401_to_everything_costs_three or nothing_is
 
 @dataclass(frozen=True)
 class Scope:
-    """A module; `near` tests run where they reach a broken line, `far` ones where none of those noticed."""
+    """A module; `near` tests run where they reach a broken line, `far` ones, which are not traced, where none noticed."""
 
     area: str
     module: str
@@ -41,7 +44,7 @@ SCOPES = (
     _tokens("answer_document", "tests/unit/test_answer_document.py", _LOGIN),
     _tokens("backoff", "tests/unit/test_token_backoff.py", "tests/unit/test_token_restraint.py"),
     _tokens("cache", "tests/unit/test_token_cache.py"),
-    _tokens("credential", *_CREDENTIAL),
+    _tokens("credential", *_CREDENTIAL, _SHARING),
     _tokens("credential_key", "tests/unit/test_token_cache.py"),
     _tokens("failure", _LOGIN),
     _tokens("grant", _LOGIN),
@@ -50,11 +53,11 @@ SCOPES = (
     _tokens("lifetime", _LOGIN),
     _tokens("login", _LOGIN),
     _tokens("login_request", "tests/unit/test_login_request.py", "tests/unit/test_scheme_token_exchange.py"),
-    _tokens("renewal", *_CREDENTIAL, _FILE),
+    _tokens("renewal", _RENEWAL, _SHARING, *_CREDENTIAL, far=(_MODEL,)),
     _tokens("restraint", "tests/unit/test_token_restraint.py", "tests/unit/test_token_backoff.py"),
-    _tokens("sharing", _FILE, *_CREDENTIAL),
+    _tokens("sharing", _SHARING, *_CREDENTIAL, far=(_MODEL,)),
     _tokens("standing", "tests/unit/test_token_standing.py"),
-    _tokens("token", "tests/unit/test_secret.py", "tests/unit/test_token_life.py"),
+    _tokens("token", _RENEWAL, "tests/unit/test_token_life.py"),
     _tokens("stores/address", "tests/unit/test_store_address.py"),
     _tokens("stores/circuit", _PARTS),
     _tokens("stores/disk", _FILE),

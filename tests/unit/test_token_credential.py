@@ -251,6 +251,29 @@ async def test_a_single_live_token_is_not_renewed_ahead_and_its_swap_is_waited_f
     assert b.vendor.calls == 2
 
 
+async def test_a_due_token_is_left_alone_in_the_pause_after_a_failed_renewal() -> None:
+    b = bench(jitter=0.99)
+    await b.value()
+    b.clock.advance(88)
+    b.vendor.failures = [LoginUnavailable("status", status=429, retry_after=10)]
+    for _ in range(3):
+        assert await b.value() == "t1"
+        await settled()
+    assert b.vendor.calls == 2
+    b.clock.advance(10)
+    await b.value()
+    await settled()
+    assert b.vendor.calls == 3
+
+
+async def test_who_belongs_to_no_configuration_any_more_keeps_its_token_to_itself() -> None:
+    b = bench()
+    b.credential.leave()
+    assert await b.value() == "t1"
+    b.credential.leave()
+    assert await b.value() == "t1"
+
+
 async def test_a_failed_swap_leaves_the_single_live_token_in_use_to_its_end() -> None:
     b = bench(single_live=True, jitter=0.99)
     await b.value()
@@ -280,6 +303,8 @@ async def test_a_swap_waits_for_the_requests_that_go_with_the_token_it_kills() -
         await settled()
     assert (b.vendor.calls, caller.done()) == (1, False)
     b.credential.returned(generation)
+    await settled()
+    assert caller.done(), "at once, and not only at the expiry"
     assert await caller == "t2"
 
 
@@ -419,6 +444,8 @@ async def test_that_a_token_is_there_again_is_told_once_and_a_first_one_is_not(
     b.clock.advance(10)
     await b.value()
     assert caplog.messages[1:] == ["provider acme: there is a token again"]
+    assert caplog.records[1].provider == "acme"  # type: ignore[attr-defined]
+    assert "check its secrets" not in caplog.messages[0], "what is not refused is not the credential's fault"
 
 
 async def test_a_cool_down_is_told_once_when_it_begins(caplog: pytest.LogCaptureFixture) -> None:
@@ -430,6 +457,7 @@ async def test_a_cool_down_is_told_once_when_it_begins(caplog: pytest.LogCapture
     (told,) = caplog.messages
     assert told.startswith("provider acme: it refuses tokens that were just obtained")
     assert "no login follows one for 30 s" in told
+    assert caplog.records[0].provider == "acme"  # type: ignore[attr-defined]
 
 
 # --- Rejections ---------------------------------------------------------------------------------------------------------
@@ -452,6 +480,7 @@ async def test_a_late_rejection_of_an_older_token_costs_no_fetch() -> None:
     assert b.credential.rejected(old.generation)
     assert await b.value() == "t2"
     assert b.vendor.calls == 2
+    assert b.witness.count("retried", "acme", "superseded") == 1
 
 
 async def test_a_fresh_token_rejected_too_starts_a_cool_down_in_which_it_stays_in_use() -> None:
@@ -478,11 +507,11 @@ async def test_a_token_that_expires_while_cooling_down_is_renewed_all_the_same()
     b.credential.rejected((await b.credential.token()).generation)
     second = await b.credential.token()
     assert not b.credential.rejected(second.generation)
-    b.clock.advance(9)
+    b.clock.advance(9.8)
     await b.credential.token()
     await settled()
     assert b.vendor.calls == 2, "no renewal ahead while cooling down"
-    b.clock.advance(1)
+    b.clock.advance(0.2)
     third = await b.credential.token()
     assert third.value.reveal() == "t3"
     assert not b.credential.rejected(third.generation)
@@ -543,6 +572,33 @@ async def test_what_an_observer_is_told() -> None:
         ("waiting", "acme", -1),
         ("hit", "acme"),
     ]
+
+
+async def test_how_long_until_the_next_attempt_is_told_while_there_is_a_pause() -> None:
+    b = bench(failures=[LoginUnavailable("status", status=429, retry_after=20)])
+    assert b.credential.next_attempt_in is None
+    with pytest.raises(CredentialUnavailable):
+        await b.value()
+    b.clock.advance(5)
+    assert b.credential.next_attempt_in == 15
+    b.clock.advance(14.5)
+    assert b.credential.next_attempt_in == 0.5
+    b.clock.advance(0.5)
+    assert b.credential.next_attempt_in is None
+    await b.value()
+    assert b.credential.next_attempt_in is None
+
+
+async def test_a_first_fetch_under_way_is_waiting_and_no_token_is_told_of_an_expired_one() -> None:
+    b = bench()
+    b.vendor.gate.clear()
+    caller = asyncio.create_task(b.value())
+    await settled()
+    assert b.credential.state == "waiting"
+    b.vendor.gate.set()
+    await caller
+    b.clock.advance(100)
+    assert (b.credential.expires_at, b.credential.span) == (None, None)
 
 
 # --- Rotation -----------------------------------------------------------------------------------------------------------
