@@ -158,8 +158,10 @@ async def test_where_nothing_is_left_to_log_in_with_nothing_is_sent() -> None:
         ([LOST, LOST], False, False),
         ([LoginUnavailable("status", status=503)], False, False),
         ([LoginUnavailable("status", status=503)], True, False),
+        ([LOST], True, False),
     ],
-    ids=["revoked", "refused", "refused, an earlier life sent it", "refused after a loss", "lost twice", "503", "503 later"],
+    ids=["revoked", "refused", "refused, an earlier life sent it", "refused after a loss", "lost twice", "503", "503 later",
+         "lost once more"],
 )  # fmt: skip
 async def test_a_refresh_token_is_given_up_only_when_it_is_known_to_be_dead(
     answers: list[LoginFailure], was_sent: bool, is_dead: bool
@@ -242,6 +244,20 @@ async def test_a_rotated_refresh_token_that_cannot_be_marked_is_not_sent_where_o
     failure = await stage.fail(renewal)
     assert (failure.outcome, failure.cause, failure.retry_after) == ("unavailable", "away", 3.0)
     assert stage.sent == ["stored"]
+
+
+async def test_what_cannot_be_marked_is_sent_only_where_there_is_no_login_instead() -> None:
+    for can_log_in, sent, logins in ((True, [], 1), (False, ["stored"], 0)):
+        stage = Stage(entry=STORED, is_away=True)
+        await stage.obtain(stage.renewal(can_log_in=can_log_in))
+        assert (stage.sent, stage.logins) == (sent, logins)
+
+
+async def test_who_has_no_refresh_token_left_needs_no_store_for_it() -> None:
+    stage = Stage(entry=STORED)
+    renewal = stage.renewal(is_shared=True)
+    await stage.fail(renewal, FINAL)
+    assert not renewal.needs_store
 
 
 async def test_what_this_process_last_knew_is_used_where_the_store_has_forgotten_it() -> None:
