@@ -223,6 +223,7 @@ async def test_time_asleep_counts_even_if_the_clock_stood_still() -> None:
     b = bench()
     await b.value()
     b.clock.jump(100)
+    assert (b.credential.state, b.credential.expires_at) == ("idle", None), "nor is it told as a live one"
     assert await b.value() == "t2"
 
 
