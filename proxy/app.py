@@ -74,7 +74,7 @@ class App:
         admin = AdminServer(self._snapshot, self.metrics, actions, self.pulse, self.clock)
         self._serving = Serving(self._gateway, admin)
         self._readings = Readings(self._clocks, self._snapshot, self._serving, log_to)
-        self.metrics.show(lambda: self._readings.of(self._assembly))
+        self.metrics.show(lambda: self._readings.of(self._assembly), self._gateway.in_flight_by_route)
         self._tending = Tending(self.pulse, self.tokens, self.clock)
 
     @property
@@ -148,6 +148,7 @@ class App:
             await self._serving.drain(drain_seconds, delay)
         finally:
             await self._serving.close_callers()
+            self._ledger.settle()
             await self._reloading.aclose()
             await self._tending.aclose()
             await self.tokens.aclose()

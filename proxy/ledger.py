@@ -1,16 +1,23 @@
-"""What became of each request, into the metrics, the log and the journal."""
+"""What became of each request, into the metrics, the log and the journal.
+
+All that ended within a turn of the event loop is written down at its end, one after the other: in a row it takes half
+the time that it takes in the middle of each request, and by then their answers are on their way.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import weakref
+from collections.abc import Callable
 
 from proxy.errors import ProxyError, UpstreamError
 from proxy.explain.reasons import removed_headers, removed_parameters
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Route
 from proxy.journal.journal import Journal
-from proxy.logs import Log, RequestRecord
+from proxy.logs import Log, RequestKind
 from proxy.metrics import ANSWER_BROKEN, Metrics
+from proxy.request_id import request_id
 from proxy.tracing.tracing import Tracing
 from proxy.traffic import RouteMetrics
 
@@ -19,6 +26,21 @@ _MOST_NAMES = 32
 _LONGEST_NAME = 100
 # No client does without them, and no proxy passes them on.
 _ROUTINE = frozenset({"host", "content-length", "connection", "keep-alive"})
+
+
+class Account:
+    """What is written down of one route's requests; without a route, of those that were sent away before one was found.
+
+    `lines` make the log's lines, by what those of a kind have in common: a handful of kinds for each route.
+    """
+
+    __slots__ = ("figures", "lines", "prefix", "provider")
+
+    def __init__(self, prefix: str | None, provider: str | None, figures: RouteMetrics) -> None:
+        self.prefix = prefix
+        self.provider = provider
+        self.figures = figures
+        self.lines: dict[tuple[object, ...], Callable[..., bytes]] = {}
 
 
 class Ledger:
@@ -30,54 +52,58 @@ class Ledger:
         self._log = log
         self._journal = journal
         # By the identity of its route, for as long as that lives: a reload makes new routes of the same names.
-        self._figures: dict[int, RouteMetrics] = {}
+        self._accounts: dict[int, Account] = {id(None): Account(None, None, RouteMetrics())}
+        self._ended: list[tuple[Passage, float]] = []
 
     def expect(self, route: Route) -> None:
         """Let the series of a route begin at 0."""
-        self._figures[id(route)] = self._metrics.route(route.prefix, route.provider.name, route.methods)
-        weakref.finalize(route, self._figures.pop, id(route), None).atexit = False
-
-    def began(self, route: Route) -> None:
-        self._figures[id(route)].started()
+        name = route.provider.name
+        figures = self._metrics.route(route.prefix, name, route.methods)
+        self._accounts[id(route)] = Account(route.prefix, name, figures)
+        weakref.finalize(route, self._accounts.pop, id(route), None).atexit = False
 
     def ended(self, passage: Passage, now: float) -> None:
-        route, error, answered = passage.route, passage.error, passage.answered
-        started, method, status = passage.started, passage.method, passage.status
-        received, sent = passage.body.bytes_read, passage.response_bytes
-        prefix = provider = None
-        upstream = answered - started if answered else None
-        if route is not None:
-            prefix, provider = route.prefix, route.provider.name
-            self._figures[id(route)].finished(method, status, now - started, received, sent, upstream)
         if self._tracing is not None:
             self._tracing.ended(passage, now)
-        if error is not None or status >= 500:
-            self._count(passage, error)
-        head, journal, name = passage.head, self._journal, passage.id
-        journal.keep((
-            next(journal.numbers), name, started, passage.begun, passage.authorized, passage.sent, answered, now,
-            prefix, provider, method, None if head is None else head.message.path, status, received, sent,
-            passage.credential, passage.repeats, None if error is None else type(error), passage.client,
-            self._removed(passage) if journal.attention else None,
-        ))  # fmt: skip
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self.settle)
+        self._ended.append((passage, now))
+
+    def settle(self) -> None:
+        """Write down all that has ended until now."""
+        ended, self._ended = self._ended, []
+        stamp, lines = self._log.stamp(), []
+        for passage, now in ended:
+            account = self._accounts[id(passage.route)]
+            started, answered, method, status = passage.started, passage.answered, passage.method, passage.status
+            received, sent, duration = passage.body.bytes_read, passage.response_bytes, now - started
+            upstream = answered - started if answered else None
+            account.figures.finished(method, status, duration, received, sent, upstream)
+            error = passage.error
+            if error is not None or status >= 500:
+                self._count(account, passage, error)
+            name = request_id(passage.number)
+            self._keep(account, passage, name, now)
+            kind = (method, status, passage.credential, passage.repeats, error and error.code, passage.client)
+            line = account.lines.get(kind) or self._line(account, kind)
+            trace_id = None if passage.trace is None else passage.trace.trace_id
+            lines.append(line(stamp, duration, upstream, received, sent, name, trace_id))
         if self._log.wants_requests:
-            code = None if error is None else error.code
-            measured = (now - started, upstream, received, sent)
-            self._log.log_request(
-                RequestRecord(
-                    prefix,
-                    provider,
-                    method,
-                    status,
-                    *measured,
-                    passage.credential,
-                    passage.repeats,
-                    code,
-                    passage.client,
-                    name,
-                    None if passage.trace is None else passage.trace.trace_id,
-                )
-            )
+            self._log.write_requests(lines)
+
+    def _keep(self, account: Account, passage: Passage, name: str, now: float) -> None:
+        journal, head, error = self._journal, passage.head, passage.error
+        journal.keep((
+            next(journal.numbers), name, passage.started, passage.begun, passage.authorized, passage.sent,
+            passage.answered, now, account.prefix, account.provider, passage.method,
+            None if head is None else head.message.path, passage.status, passage.body.bytes_read,
+            passage.response_bytes, passage.credential, passage.repeats, None if error is None else type(error),
+            passage.client, self._removed(passage) if journal.attention else None,
+        ))  # fmt: skip
+
+    def _line(self, account: Account, kind: tuple[object, ...]) -> Callable[..., bytes]:
+        line = account.lines[kind] = self._log.request_line(RequestKind(account.prefix, account.provider, *kind))  # type: ignore[arg-type]
+        return line
 
     def _removed(self, passage: Passage) -> tuple[tuple[str, str, str], ...]:
         """Names, and why they were not sent on, of what the caller had in vain."""
@@ -92,11 +118,9 @@ class Ledger:
             if one.name.lower() not in _ROUTINE
         )
 
-    def _count(self, passage: Passage, error: ProxyError | None) -> None:
+    def _count(self, account: Account, passage: Passage, error: ProxyError | None) -> None:
         """What failed; without an error it was the vendor's answer that said so."""
-        prefix = provider = ""
-        if passage.route is not None:
-            prefix, provider = passage.route.prefix, passage.route.provider.name
+        prefix, provider = account.prefix or "", account.provider or ""
         self._metrics.failed(prefix, provider, error)
         if provider and isinstance(error, UpstreamError):
             self._metrics.upstream_error(provider, ANSWER_BROKEN if passage.answered else error.code)

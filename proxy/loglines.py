@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from json import dumps
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 Field = str | int | float | bool | None
 
@@ -19,29 +19,40 @@ _NOT_SHOWN = ("event", "logger", "provider")
 _STATUS_COLOURS = {2: "32", 3: "36", 4: "33", 5: "31"}
 
 
-class RequestRecord(NamedTuple):
-    """What became of one request. A tuple, since a frozen dataclass takes four times as long to make.
+class RequestKind(NamedTuple):
+    """What the lines of many requests have in common.
 
-    `duration` and `upstream` (until the head of the vendor's answer, None if none came) are in seconds; the
-    bytes are those of the bodies. `credential` is one of none, static, signed, cached, fetched. `status` 499
-    means that the caller hung up. `error` is the code of an answer of our own. `client` is the configured name of
-    whose token the caller showed. `id` is the request's own, `trace_id` that of the trace it belongs to.
+    `credential` is one of none, static, signed, cached, fetched. `status` 499 means that the caller hung up. `error` is
+    the code of an answer of our own. `client` is the configured name of whose token the caller showed.
     """
 
     route: str | None
     provider: str | None
     method: str
     status: int
-    duration: float
-    upstream: float | None = None
-    request_bytes: int = 0
-    response_bytes: int = 0
     credential: str = "none"
     retries: int = 0
     error: str | None = None
     client: str | None = None
-    id: str = ""
-    trace_id: str | None = None
+
+
+class RequestLine(Protocol):
+    """Makes the line of one request of a kind.
+
+    `duration` and `upstream` (until the head of the vendor's answer, None if none came) are in seconds; `received` and
+    `sent` are the bytes of the bodies. `request_id` is the request's own, `trace_id` that of the trace it belongs to.
+    """
+
+    def __call__(
+        self,
+        stamp: str,
+        duration: float,
+        upstream: float | None,
+        received: int,
+        sent: int,
+        request_id: str,
+        trace_id: str | None,
+    ) -> bytes: ...
 
 
 def timestamp(wall: float) -> str:
@@ -49,40 +60,43 @@ def timestamp(wall: float) -> str:
     return _stamp(int(wall * 1000))
 
 
-def request_json(stamp: str, record: RequestRecord) -> str:
-    (
-        route, provider, method, status, duration, upstream, received, sent, credential, retries, error, client,
-        request_id, trace_id,
-    ) = record  # fmt: skip
-    before, behind = _around(route, provider, method, status, credential, retries, error, client)
-    waited = "null" if upstream is None else f"{upstream * 1000:.3f}"
-    trace = "" if trace_id is None else f',"trace_id":"{trace_id}"'
-    return (
-        f'{{"time":"{stamp}",{before}"duration_ms":{duration * 1000:.3f},"upstream_ms":{waited},'
-        f'"request_bytes":{received},"response_bytes":{sent},{behind},"request_id":"{request_id}"{trace}}}\n'
-    )
-
-
-@lru_cache(maxsize=1024)
-def _around(
-    route: str | None,
-    provider: str | None,
-    method: str,
-    status: int,
-    credential: str,
-    retries: int,
-    error: str | None,
-    client: str | None,
-) -> tuple[str, str]:
-    """What is the same for most requests of a route, before and behind what is measured."""
-    named = "" if client is None else f',"client":{_escaped(client)}'
+def request_json(kind: RequestKind) -> RequestLine:
+    """All that is the same in the lines of this kind is written beforehand: one step fills in what is left."""
+    route, provider, method, status, credential, retries, error, client = kind
     command = next_command(error, route, provider, method)
-    named += "" if command is None else f',"next":{_escaped(command)}'
-    return (
+    before = (
         f'"level":"info","event":"request","route":{_escaped(route)},"provider":{_escaped(provider)},'
-        f'"method":{_escaped(method)},"status":{status},',
-        f'"credential":{_escaped(credential)},"retries":{retries},"error":{_escaped(error)}{named}',
+        f'"method":{_escaped(method)},"status":{status},'
     )
+    behind = f'"credential":{_escaped(credential)},"retries":{retries},"error":{_escaped(error)}'
+    behind += "" if client is None else f',"client":{_escaped(client)}'
+    behind += "" if command is None else f',"next":{_escaped(command)}'
+    before, behind = before.replace("%", "%%"), behind.replace("%", "%%")
+
+    def template(upstream: str) -> bytes:
+        return (
+            f'{{"time":"%b",{before}"duration_ms":%.3f,"upstream_ms":{upstream},"request_bytes":%d,'
+            f'"response_bytes":%d,{behind},"request_id":"%b"%b}}\n'
+        ).encode("ascii")
+
+    answered, unanswered = template("%.3f"), template("null")
+
+    def line(
+        stamp: str,
+        duration: float,
+        upstream: float | None,
+        received: int,
+        sent: int,
+        request_id: str,
+        trace_id: str | None,
+    ) -> bytes:
+        traced = b"" if trace_id is None else b',"trace_id":"%b"' % trace_id.encode()
+        rest = (received, sent, request_id.encode(), traced)
+        if upstream is None:
+            return unanswered % (stamp.encode(), duration * 1000, *rest)
+        return answered % (stamp.encode(), duration * 1000, upstream * 1000, *rest)
+
+    return line
 
 
 def next_command(error: str | None, route: str | None, provider: str | None, method: str) -> str | None:
@@ -96,44 +110,56 @@ def next_command(error: str | None, route: str | None, provider: str | None, met
     return f"authproxy test {provider}" if error.startswith(("credential_", "upstream_")) else None
 
 
-def request_text(stamp: str, record: RequestRecord) -> str:
-    return _request_text(stamp, record, str(record.status))
+def request_text(kind: RequestKind) -> RequestLine:
+    return _request_text(kind, str(kind.status))
 
 
-def request_coloured(stamp: str, record: RequestRecord) -> str:
-    colour = _STATUS_COLOURS.get(record.status // 100, "0")
-    return _request_text(stamp, record, f"\x1b[{colour}m{record.status}\x1b[0m")
+def request_coloured(kind: RequestKind) -> RequestLine:
+    colour = _STATUS_COLOURS.get(kind.status // 100, "0")
+    return _request_text(kind, f"\x1b[{colour}m{kind.status}\x1b[0m")
 
 
-def _request_text(stamp: str, record: RequestRecord, status: str) -> str:
-    command = next_command(record.error, record.route, record.provider, record.method)
-    target = "(no route)" if record.route is None else f"{record.route} -> {record.provider}"
-    waited = "" if record.upstream is None else f" (upstream {record.upstream * 1000:.1f})"
-    notes = [
-        record.credential,
-        *([f"retries {record.retries}"] if record.retries else []),
-        *([f"client {record.client}"] if record.client else []),
-        record.error or "",
-        # For whoever has the answer before him and looks for its line; where all went well, nobody does.
-        *([record.id] if record.error else []),
-        *([f"trace {record.trace_id}"] if record.trace_id else []),
-        *([f"(next: {command})"] if command else []),
-    ]
-    line = f"{record.method:<7} {target:<24} {record.duration * 1000:>8.1f} ms{waited}  {' '.join(notes)}"
-    return f"{stamp[11:23]} {status} {plain(line).rstrip()}\n"
+def _request_text(kind: RequestKind, status: str) -> RequestLine:
+    command = next_command(kind.error, kind.route, kind.provider, kind.method)
+    target = "(no route)" if kind.route is None else f"{kind.route} -> {kind.provider}"
+
+    def line(
+        stamp: str,
+        duration: float,
+        upstream: float | None,
+        received: int,
+        sent: int,
+        request_id: str,
+        trace_id: str | None,
+    ) -> bytes:
+        waited = "" if upstream is None else f" (upstream {upstream * 1000:.1f})"
+        notes = [
+            kind.credential,
+            *([f"retries {kind.retries}"] if kind.retries else []),
+            *([f"client {kind.client}"] if kind.client else []),
+            kind.error or "",
+            # For whoever has the answer before him and looks for its line; where all went well, nobody does.
+            *([request_id] if kind.error else []),
+            *([f"trace {trace_id}"] if trace_id else []),
+            *([f"(next: {command})"] if command else []),
+        ]
+        said = plain(f"{kind.method:<7} {target:<24} {duration * 1000:>8.1f} ms{waited}  {' '.join(notes)}")
+        return f"{stamp[11:23]} {status} {said.rstrip()}\n".encode("ascii")
+
+    return line
 
 
-def event_json(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
-    return _escaped({"time": stamp, "level": level, **fields}) + "\n"
+def event_json(stamp: str, level: str, fields: Mapping[str, Field]) -> bytes:
+    return (_escaped({"time": stamp, "level": level, **fields}) + "\n").encode("ascii")
 
 
-def event_text(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
+def event_text(stamp: str, level: str, fields: Mapping[str, Field]) -> bytes:
     rest = (f"{name}={value}" for name, value in fields.items() if name not in _NOT_SHOWN and value is not None)
-    return f"{stamp[11:23]} {level:<7} {plain(' '.join([str(fields['event']), *rest]))}\n"
+    return f"{stamp[11:23]} {level:<7} {plain(' '.join([str(fields['event']), *rest]))}\n".encode("ascii")
 
 
-def event_coloured(stamp: str, level: str, fields: Mapping[str, Field]) -> str:
-    return f"\x1b[{_COLOURS.get(level, '0')}m{event_text(stamp, level, fields)[:-1]}\x1b[0m\n"
+def event_coloured(stamp: str, level: str, fields: Mapping[str, Field]) -> bytes:
+    return b"\x1b[%bm%b\x1b[0m\n" % (_COLOURS.get(level, "0").encode(), event_text(stamp, level, fields)[:-1])
 
 
 def plain(text: str) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from traceback import extract_tb
 from typing import TextIO
 
 from proxy import loglines
-from proxy.loglines import Field, RequestRecord
+from proxy.loglines import Field, RequestKind, RequestLine
 from proxy.logstream import log_stream
 from proxy.secret import Secret
 
-__all__ = ["Log", "RequestRecord", "configure"]
+__all__ = ["Log", "RequestKind", "configure"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _OURS = "authproxy"
@@ -32,29 +32,33 @@ class Log(logging.Handler):
     def __init__(self, stream: TextIO, *, json: bool, wall: Callable[[], float]) -> None:
         super().__init__()
         self._wall = wall
+        # How lines of one kind of request are made: to be asked once for each kind.
+        self.request_line: Callable[[RequestKind], RequestLine]
         if json:
-            self._request_line, self._event_line = loglines.request_json, loglines.event_json
+            self.request_line, self._event_line = loglines.request_json, loglines.event_json
         elif stream.isatty():
-            self._request_line, self._event_line = loglines.request_coloured, loglines.event_coloured
+            self.request_line, self._event_line = loglines.request_coloured, loglines.event_coloured
         else:
-            self._request_line, self._event_line = loglines.request_text, loglines.event_text
+            self.request_line, self._event_line = loglines.request_text, loglines.event_text
         self.wants_requests = True
         self._stream = log_stream(stream, self._lost)
-        self._write = self._stream.write
 
     @property
     def dropped(self) -> int:
         """How many lines were not written, because nobody read them."""
         return self._stream.dropped
 
-    def log_request(self, record: RequestRecord) -> None:
-        """Write one request down. Cheap, and never raises."""
-        if self.wants_requests:
-            self._write(self._request_line(loglines.timestamp(self._wall()), record))
+    def stamp(self) -> str:
+        """This moment, as lines have it."""
+        return loglines.timestamp(self._wall())
+
+    def write_requests(self, lines: Sequence[bytes]) -> None:
+        """Write lines down that were made by `request_line`. Cheap, and never raises."""
+        self._stream.write(lines)
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = _fields_of(record)
-        self._write(self._event_line(loglines.timestamp(record.created), record.levelname.lower(), fields))
+        self._stream.write((self._event_line(loglines.timestamp(record.created), record.levelname.lower(), fields),))
 
     def flush(self) -> None:
         """Wait until what was logged is written; for a second at the most, if nobody reads it."""
@@ -64,13 +68,13 @@ class Log(logging.Handler):
         self._stream.close()
         super().close()
 
-    def _lost(self, count: int) -> str:
+    def _lost(self, count: int) -> bytes:
         fields: dict[str, Field] = {
             "event": f"{count} lines of the log were lost here: they came faster than they were read",
             "logger": f"{_OURS}.log",
             "lines": count,
         }
-        return self._event_line(loglines.timestamp(self._wall()), "warning", fields)
+        return self._event_line(self.stamp(), "warning", fields)
 
 
 def configure(stream: TextIO, *, json: bool, level: str = "info", wall: Callable[[], float] = time.time) -> Log:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Protocol, TextIO
@@ -29,8 +29,8 @@ class LogStream(Protocol):
 
     dropped: int
 
-    def write(self, line: str) -> None:
-        """Take one line, with its end. Never waits, and never raises."""
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Take lines in ASCII, each with its end. Never waits, and never raises."""
         ...
 
     def flush(self) -> bool:
@@ -40,7 +40,7 @@ class LogStream(Protocol):
     def close(self) -> None: ...
 
 
-def log_stream(stream: TextIO, tell_lost: Callable[[int], str]) -> LogStream:
+def log_stream(stream: TextIO, tell_lost: Callable[[int], bytes]) -> LogStream:
     """`tell_lost` is the line that says how many lines are missing where it stands."""
     try:
         descriptor = os.dup(stream.fileno())  # Ours: were it closed by others, its number might become a connection's.
@@ -56,11 +56,11 @@ class _InMemory:
         self._stream = stream
         self.dropped = 0
 
-    def write(self, line: str) -> None:
+    def write(self, lines: Sequence[bytes]) -> None:
         try:
-            self._stream.write(line)
+            self._stream.write(b"".join(lines).decode("ascii"))
         except (OSError, ValueError):
-            self.dropped += 1
+            self.dropped += len(lines)
 
     def flush(self) -> bool:
         return True
@@ -71,23 +71,24 @@ class _InMemory:
 class _Queued:
     """A file, a pipe, a socket or a terminal."""
 
-    def __init__(self, descriptor: int, tell_lost: Callable[[int], str]) -> None:
+    def __init__(self, descriptor: int, tell_lost: Callable[[int], bytes]) -> None:
         self.dropped = 0
         self._told = 0
         self._descriptor = descriptor
         self._tell_lost = tell_lost
-        self._waiting: deque[str | Event] = deque()  # An Event is set when all before it is written.
+        self._waiting: deque[bytes | Event] = deque()  # An Event is set when all before it is written.
         self._is_asleep = False
         self._woken, self._hurried = Event(), Event()
         self._is_closed = False
         Thread(target=self._run, name="authproxy log", daemon=True).start()
 
-    def write(self, line: str) -> None:
+    def write(self, lines: Sequence[bytes]) -> None:
         waiting = self._waiting
-        if len(waiting) >= MOST_LINES:
-            self.dropped += 1
-            return
-        waiting.append(line)
+        room = MOST_LINES - len(waiting)
+        if room < len(lines):
+            self.dropped += len(lines) - max(room, 0)
+            lines = lines[: max(room, 0)]
+        waiting.extend(lines)
         # In this order, since the thread first says that it sleeps and then looks: one of us sees the other.
         if self._is_asleep:
             self._woken.set()
@@ -119,10 +120,10 @@ class _Queued:
         os.close(self._descriptor)
 
     def _empty(self) -> None:
-        lines: list[str] = []
+        lines: list[bytes] = []
         while self._waiting:
             line = self._waiting.popleft()
-            if isinstance(line, str):
+            if isinstance(line, bytes):
                 lines.append(line)
             else:
                 self._deliver(lines)
@@ -130,13 +131,13 @@ class _Queued:
                 line.set()
         self._deliver(lines)
 
-    def _deliver(self, lines: list[str]) -> None:
+    def _deliver(self, lines: list[bytes]) -> None:
         lost = self.dropped - self._told
         if lost and lines:
             lines.append(self._tell_lost(lost))
             self._told += lost
         try:
-            self._write("".join(lines).encode("ascii", "backslashreplace"))
+            self._write(b"".join(lines))
         except OSError:  # Nobody reads any more, or the disk is full.
             self.dropped += len(lines)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 
 from prometheus_client import (
@@ -111,9 +111,10 @@ class Metrics:
         build.labels(version, platform.python_version()).set(1)
         self._begin_route("", "")
 
-    def show(self, read: Callable[[], State]) -> None:
-        """From now on tell of the state, too; `read` is asked at each scrape."""
+    def show(self, read: Callable[[], State], in_flight: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """From now on tell of the state, and of requests in flight by route and provider; asked at each scrape."""
         self.registry.register(StateCollector(read))
+        self._traffic.in_flight = in_flight
 
     def route(self, route: str, provider: str, methods: Collection[str] | None = None) -> RouteMetrics:
         """The figures of one route, to be kept by whoever counts on them; the same object for the same names.

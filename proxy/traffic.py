@@ -7,7 +7,7 @@ a request for what follows. Plain numbers, turned into series when somebody asks
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
 from itertools import accumulate
 
@@ -36,8 +36,7 @@ class RouteMetrics:
     """The figures of one route. For the event loop's thread only: nothing here is locked."""
 
     __slots__ = (
-        "_first", "answered", "buckets", "counts", "in_flight", "request_bytes", "response_bytes", "seconds",
-        "until_answered",
+        "_first", "answered", "buckets", "counts", "request_bytes", "response_bytes", "seconds", "until_answered",
     )  # fmt: skip
 
     def __init__(self, methods: Collection[str] | None = None) -> None:
@@ -46,15 +45,10 @@ class RouteMetrics:
         self.counts: dict[tuple[str, int], int] = {}
         self.buckets = [0] * len(_BOUNDS)
         self.seconds = 0.0
-        self.in_flight = 0
         self.request_bytes = 0
         self.response_bytes = 0
         self.answered = 0
         self.until_answered = 0.0
-
-    def started(self) -> None:
-        """A request was found to belong to the route. `finished` must follow, whatever becomes of it."""
-        self.in_flight += 1
 
     def finished(
         self,
@@ -65,11 +59,10 @@ class RouteMetrics:
         response_bytes: int = 0,
         until_answered: float | None = None,
     ) -> None:
-        """It is over: answered with this status, after so long; the sizes are those of the bodies.
+        """A request is over: answered with this status, after so long; the sizes are those of the bodies.
 
         `until_answered` are the seconds until the head of the vendor's answer, None if there was none.
         """
-        self.in_flight -= 1
         # As many kinds as the parser knows methods and a vendor sends statuses; they become labels in `collect`.
         self.counts[method, status] = self.counts.get((method, status), 0) + 1
         self.buckets[bisect_left(_BUCKETS, seconds)] += 1
@@ -91,10 +84,14 @@ class RouteMetrics:
 
 
 class TrafficCollector(Collector):
-    """Turns the figures of all routes into series."""
+    """Turns the figures of all routes into series.
+
+    `in_flight` says how many requests are under way now, by the names of route and provider.
+    """
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str], RouteMetrics] = {}
+        self.in_flight: Callable[[], Mapping[tuple[str, str], int]] = dict
 
     def route(self, route: str, provider: str, methods: Collection[str] | None) -> RouteMetrics:
         """The figures under these names; made at the first call, and kept as long as the process lives."""
@@ -108,8 +105,9 @@ class TrafficCollector(Collector):
         in_flight = GaugeMetricFamily("authproxy_requests_in_flight", "Requests not yet over.", labels=_LABELS)
         received = CounterMetricFamily("authproxy_request_body_bytes", "Bytes of callers' bodies.", labels=_LABELS)
         sent = CounterMetricFamily("authproxy_response_body_bytes", "Bytes of answers' bodies.", labels=_LABELS)
+        under_way = self.in_flight()
         for names, figures in self._routes.items():
-            in_flight.add_metric(names, figures.in_flight)
+            in_flight.add_metric(names, under_way.get(names, 0))
             received.add_metric(names, figures.request_bytes)
             sent.add_metric(names, figures.response_bytes)
         yield from (in_flight, received, sent)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from time import monotonic
@@ -38,7 +40,7 @@ class Gateway:
         self.heads: HeadMemory[CallerHead] = HeadMemory()
         self._routes = routes
         self.is_draining = False
-        self._in_flight = 0
+        self._under_way: set[Passage] = set()
         self.room = Room(ROOM)
         self._quiet = asyncio.Event()
         self._witness = witness
@@ -47,7 +49,12 @@ class Gateway:
     @property
     def in_flight(self) -> int:
         """How many requests are under way."""
-        return self._in_flight
+        return len(self._under_way)
+
+    def in_flight_by_route(self) -> Mapping[tuple[str, str], int]:
+        """How many of them belong to which route, by its prefix and its provider's name."""
+        routes = (passage.route for passage in self._under_way)
+        return Counter((route.prefix, route.provider.name) for route in routes if route is not None)
 
     @property
     def routes(self) -> RouteTable:
@@ -65,7 +72,7 @@ class Gateway:
         Raises nothing but CancelledError, when the caller hung up.
         """
         passage = Passage(caller.message.method, monotonic())
-        self._in_flight += 1
+        self._under_way.add(passage)
         try:
             return await self._pass_on(caller, passage)
         except CallerGone:
@@ -81,8 +88,8 @@ class Gateway:
             return self._refuse(caller, passage, ProxyError())
         finally:
             passage.body.release()
-            self._in_flight -= 1
-            if self.is_draining and not self._in_flight:
+            self._under_way.remove(passage)
+            if self.is_draining and not self._under_way:
                 self._quiet.set()
             self._witness.ended(passage, monotonic())
 
@@ -100,7 +107,7 @@ class Gateway:
         is not begun any more.
         """
         self.is_draining = True
-        if self._in_flight:
+        if self._under_way:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._quiet.wait(), seconds)
 
@@ -156,7 +163,6 @@ class Gateway:
         check_client(client, None if route is None else route.prefix)
         if route is not None:
             passage.route = route
-            self._witness.began(route)
 
     async def _answer_preflight(self, caller: CallerConnection, decision: Decision, passage: Passage) -> bool:
         assert decision.origin is not None

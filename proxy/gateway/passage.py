@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from secrets import token_hex
 from typing import Protocol
 
 from proxy.errors import ProxyError
@@ -11,10 +10,9 @@ from proxy.gateway.body import NO_BODY, CallerBody, NoBody
 from proxy.gateway.caller import CallerHead
 from proxy.gateway.route import Route
 from proxy.gateway.trace import Trace
+from proxy.request_id import request_id
 from proxy.schemes.base import CredentialUse
 
-# Tells replicas, and a proxy from the one before it, apart.
-_PROCESS = token_hex(3)
 _numbers = count(1)
 
 
@@ -51,24 +49,17 @@ class Passage:
 
     @property
     def id(self) -> str:
-        """What this request is called in the log, and in an answer of our own; no other has it."""
-        return f"{_PROCESS}-{self.number:x}"
+        """What this request is called in the log, and in an answer of our own."""
+        return request_id(self.number)
 
     def hung_up(self) -> None:
         """The caller left; which is how a tunnel may well end, and no answer that was missed."""
         if self.status != 101:
             self.status = 499
 
-    @property
-    def request_bytes(self) -> int:
-        return self.body.bytes_read
-
 
 class Witness(Protocol):
     """Told of every request; `now` is a reading of time.monotonic (uvloop's own clock stands still within a turn)."""
 
-    def began(self, route: Route) -> None:
-        """A request was found to belong to this route; `ended` follows, whatever becomes of it."""
-
     def ended(self, passage: Passage, now: float) -> None:
-        """It is over; also for those that belonged to no route."""
+        """It is over, whatever became of it; also where it belonged to no route."""

@@ -73,7 +73,7 @@ async def test_one_login_serves_however_many_requests_routes_and_names_wait() ->
         prefixes = [*routes] * 40
         waiting = [asyncio.create_task(ask(proxy, "GET", f"{prefix}/api/v1/x")) for prefix in prefixes]
         await until(lambda: vendor.login_requests)
-        await until(lambda: proxy.app._gateway._in_flight == 200)
+        await until(lambda: proxy.app._gateway.in_flight == 200)
         vendor.hold_logins.set()
         answers = await asyncio.gather(*waiting)
     assert [answer.status for answer in answers] == [200] * 200
@@ -136,7 +136,7 @@ async def test_a_swap_lets_the_requests_that_have_the_old_token_be_judged_first(
         await until(lambda: len(vendor.api_requests) == 51)
         clock.advance(4 * HOUR - 1)
         late = [asyncio.create_task(ask(proxy, "GET", "/one45/api/v1/x")) for _ in range(50)]
-        await until(lambda: proxy.app._gateway._in_flight == 100)
+        await until(lambda: proxy.app._gateway.in_flight == 100)
         for _ in range(200):
             await asyncio.sleep(0)
         assert len(vendor.login_requests) == 1

@@ -30,7 +30,7 @@ async def test_a_thousand_first_requests_at_once_cost_one_login() -> None:
         vendor.hold_logins.clear()
         waiting = [asyncio.create_task(get(proxy)) for _ in range(1000)]
         async with asyncio.timeout(20):
-            while proxy.app._gateway._in_flight < 1000:
+            while proxy.app._gateway.in_flight < 1000:
                 await asyncio.sleep(0)
         assert await proxy.metric("authproxy_token_waiters", provider="vendor") == 1000
         vendor.hold_logins.set()
@@ -49,9 +49,9 @@ async def test_the_login_survives_the_caller_who_began_it() -> None:
         first = asyncio.create_task(get(proxy))
         await until(lambda: vendor.login_requests)
         others = [asyncio.create_task(get(proxy)) for _ in range(5)]
-        await until(lambda: proxy.app._gateway._in_flight == 6)
+        await until(lambda: proxy.app._gateway.in_flight == 6)
         first.cancel()
-        await until(lambda: proxy.app._gateway._in_flight == 5)
+        await until(lambda: proxy.app._gateway.in_flight == 5)
         vendor.hold_logins.set()
         assert {answer.status for answer in await asyncio.gather(*others)} == {200}
         await until(lambda: any(line.get("status") == 499 for line in proxy.log_lines))

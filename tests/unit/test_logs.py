@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.logs import Log, RequestRecord, configure
+from proxy.logs import Log, configure
 from proxy.secret import Secret
 from proxy.template import Template
+from tests.logged import Told, log_request
 
 CANARY = "CANARY-5d1e-in-a-log"
 WALL = 1_700_000_000.25
@@ -52,12 +53,8 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def a_request(**changes: object) -> RequestRecord:
-    return RequestRecord("/io", "io", "GET", 200, 0.01234, upstream=0.0111)._replace(**changes)  # type: ignore[arg-type]
-
-
 def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringIO) -> None:
-    log.log_request(a_request(request_bytes=3, response_bytes=4, credential="cached", retries=1, id="a1b2c3-7f"))
+    log_request(log, Told(received=3, sent=4, credential="cached", retries=1, id="a1b2c3-7f"))
     assert lines(stream) == [
         {
             "time": "2023-11-14T22:13:20.250Z",
@@ -80,14 +77,14 @@ def test_a_request_is_one_json_line_with_these_keys(log: Log, stream: io.StringI
 
 
 def test_an_answer_of_our_own_tells_its_code_and_what_is_not_known_is_null(log: Log, stream: io.StringIO) -> None:
-    log.log_request(a_request(route=None, provider=None, status=404, upstream=None, error="no_route"))
+    log_request(log, Told(route=None, provider=None, status=404, upstream=None, error="no_route"))
     (line,) = lines(stream)
     assert (line["route"], line["provider"], line["upstream_ms"], line["error"]) == (None, None, None, "no_route")
 
 
 def test_the_trace_of_a_request_is_named_if_there_is_one(log: Log, stream: io.StringIO) -> None:
-    log.log_request(a_request(trace_id="0af7651916cd43dd8448eb211c80319c"))
-    log.log_request(a_request())
+    log_request(log, Told(trace_id="0af7651916cd43dd8448eb211c80319c"))
+    log_request(log, Told())
     first, second = lines(stream)
     assert first["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
     assert "trace_id" not in second
@@ -107,23 +104,23 @@ def test_the_trace_of_a_request_is_named_if_there_is_one(log: Log, stream: io.St
 def test_a_request_that_failed_names_the_command_that_says_more(
     error: str | None, command: str | None, log: Log, stream: io.StringIO
 ) -> None:
-    log.log_request(a_request(error=error))
+    log_request(log, Told(error=error))
     assert lines(stream)[0].get("next") == command
     text = io.StringIO()
-    configure(text, json=False).log_request(a_request(error=error))
+    log_request(configure(text, json=False), Told(error=error))
     assert (f"(next: {command})" in text.getvalue()) == (command is not None)
 
 
 def test_in_text_a_request_that_failed_has_its_id(stream: io.StringIO) -> None:
     log = configure(stream, json=False)
-    log.log_request(a_request(id="a1b2c3-7f"))
+    log_request(log, Told(id="a1b2c3-7f"))
     assert "a1b2c3-7f" not in stream.getvalue()
-    log.log_request(a_request(id="a1b2c3-7f", status=404, error="no_route"))
+    log_request(log, Told(id="a1b2c3-7f", status=404, error="no_route"))
     assert stream.getvalue().endswith("no_route a1b2c3-7f (next: authproxy routes)\n")
 
 
 def test_a_named_client_is_named(log: Log, stream: io.StringIO) -> None:
-    log.log_request(a_request(client="billing"))
+    log_request(log, Told(client="billing"))
     assert lines(stream)[0]["client"] == "billing"
 
 
@@ -131,7 +128,7 @@ def test_a_named_client_is_named(log: Log, stream: io.StringIO) -> None:
 @pytest.mark.parametrize("as_json", [True, False])
 def test_no_caller_can_forge_a_line_or_move_the_cursor(forged: str, as_json: bool, stream: io.StringIO) -> None:
     log = configure(stream, json=as_json)
-    log.log_request(a_request(method=forged, route=forged))
+    log_request(log, Told(method=forged, route=forged))
     logging.getLogger("authproxy.test").warning("about %s", forged)
     text = stream.getvalue()
     assert text.count("\n") == 2
@@ -140,7 +137,7 @@ def test_no_caller_can_forge_a_line_or_move_the_cursor(forged: str, as_json: boo
 
 def test_a_terminal_gets_a_compact_coloured_line() -> None:
     terminal = Terminal()
-    configure(terminal, json=False, wall=lambda: WALL).log_request(a_request(credential="fetched", retries=1))
+    log_request(configure(terminal, json=False, wall=lambda: WALL), Told(credential="fetched", retries=1))
     assert terminal.getvalue() == (
         "22:13:20.250 \x1b[32m200\x1b[0m GET     /io -> io                    12.3 ms (upstream 11.1)  fetched retries 1\n"
     )
@@ -148,7 +145,7 @@ def test_a_terminal_gets_a_compact_coloured_line() -> None:
 
 def test_text_that_goes_to_a_file_has_no_colours(stream: io.StringIO) -> None:
     log = configure(stream, json=False, wall=lambda: WALL)
-    log.log_request(a_request(status=502, error="upstream_dns"))
+    log_request(log, Told(status=502, error="upstream_dns"))
     logging.getLogger("authproxy.test").error("it failed")
     assert "\x1b" not in stream.getvalue()
     assert "502" in stream.getvalue()
@@ -212,15 +209,15 @@ def test_arguments_that_do_not_fit_cost_no_request(log: Log, stream: io.StringIO
 
 def test_a_reader_that_went_away_stops_nobody() -> None:
     log = configure(BrokenPipe(), json=True)
-    log.log_request(a_request())
+    log_request(log, Told())
     closed = io.StringIO()
     closed.close()
-    configure(closed, json=True).log_request(a_request())
+    log_request(configure(closed, json=True), Told())
 
 
 def test_the_level_holds_for_our_loggers_and_for_requests(stream: io.StringIO) -> None:
     log = configure(stream, json=True, level="warning")
-    log.log_request(a_request())
+    log_request(log, Told())
     logging.getLogger("authproxy.test").info("no")
     logging.getLogger("authproxy.test").warning("yes")
     assert [line["event"] for line in lines(stream)] == ["yes"]

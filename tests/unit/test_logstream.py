@@ -12,10 +12,11 @@ from typing import TextIO
 
 import pytest
 
-from proxy.logs import Log, RequestRecord
+from proxy.logs import Log
 from proxy.logstream import MOST_LINES, log_stream
+from tests.logged import Told, log_request
 
-RECORD = RequestRecord("/io", "io", "GET", 200, 0.01234, upstream=0.0111)
+RECORD = Told()
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def everything(reader: int, log: Log, stream: TextIO, more: int = 0) -> list[dic
     thread.start()
     log.flush()
     for _ in range(more):
-        log.log_request(RECORD)
+        log_request(log, RECORD)
         log.flush()
     log.close()
     stream.close()
@@ -54,15 +55,15 @@ def test_lines_come_in_order(pipe: tuple[int, TextIO]) -> None:
     reader, stream = pipe
     log = a_log(stream)
     for number in range(100):
-        log.log_request(RECORD._replace(status=number))
+        log_request(log, RECORD._replace(status=number))
     assert [line["status"] for line in everything(reader, log, stream)] == list(range(100))
     assert log.dropped == 0
 
 
 def test_a_flush_does_not_wait_longer_than_it_takes(pipe: tuple[int, TextIO]) -> None:
     _, writer = pipe
-    stream = log_stream(writer, str)
-    stream.write("one\n")
+    stream = log_stream(writer, b"%d".__mod__)
+    stream.write([b"one\n"])
     assert stream.flush()
     stream.close()
 
@@ -70,7 +71,7 @@ def test_a_flush_does_not_wait_longer_than_it_takes(pipe: tuple[int, TextIO]) ->
 def test_a_flush_has_written_all_that_was_logged_before(pipe: tuple[int, TextIO]) -> None:
     reader, stream = pipe
     log = a_log(stream)
-    log.log_request(RECORD)
+    log_request(log, RECORD)
     log.flush()
     assert os.read(reader, 65536).endswith(b"}\n")
     log.close()
@@ -82,7 +83,7 @@ def test_a_pipe_that_nobody_reads_blocks_nobody_and_fills_no_memory(pipe: tuple[
     log = a_log(stream)
     sent = 3 * MOST_LINES
     for _ in range(sent):
-        log.log_request(RECORD)
+        log_request(log, RECORD)
     assert log.dropped >= MOST_LINES - 1000  # The queue, what the thread took out of it, and what the pipe holds.
     log.flush()  # Returns, although nothing can be written.
     lines = everything(reader, log, stream)
@@ -94,7 +95,7 @@ def test_the_log_tells_how_many_lines_it_lacks(pipe: tuple[int, TextIO]) -> None
     reader, stream = pipe
     log = a_log(stream)
     for _ in range(3 * MOST_LINES):
-        log.log_request(RECORD)
+        log_request(log, RECORD)
     dropped = log.dropped
     lines = everything(reader, log, stream, more=5)
     told = [line for line in lines if line["event"] != "request"]
@@ -109,7 +110,7 @@ def test_a_stream_that_is_set_to_not_block_loses_nothing(pipe: tuple[int, TextIO
     os.set_blocking(stream.fileno(), False)
     log = a_log(stream)
     for _ in range(5000):
-        log.log_request(RECORD)
+        log_request(log, RECORD)
     assert len(everything(reader, log, stream)) == 5000
     assert log.dropped == 0
 
@@ -119,7 +120,7 @@ def test_what_a_reader_who_left_does_not_get_is_counted(pipe: tuple[int, TextIO]
     log = a_log(stream)
     other, writer = os.pipe()
     os.dup2(other, reader)  # Closes the only reading end of the log's pipe.
-    log.log_request(RECORD)
+    log_request(log, RECORD)
     log.flush()
     assert log.dropped == 1
     log.close()
@@ -135,7 +136,7 @@ def test_a_stream_that_others_close_does_not_make_the_log_write_elsewhere(tmp_pa
     stream.close()
     with (tmp_path / "other").open("w") as other:
         assert other.fileno() == number
-        log.log_request(RECORD)
+        log_request(log, RECORD)
         log.flush()
     assert (tmp_path / "other").read_text() == ""
     assert (tmp_path / "log").read_text().endswith("}\n")
@@ -145,8 +146,8 @@ def test_a_stream_that_others_close_does_not_make_the_log_write_elsewhere(tmp_pa
 def test_a_stream_in_memory_has_its_lines_at_once() -> None:
     stream = io.StringIO()
     log = a_log(stream)
-    log.log_request(RECORD)
+    log_request(log, RECORD)
     assert stream.getvalue().endswith("}\n")
     stream.close()
-    log.log_request(RECORD)
+    log_request(log, RECORD)
     assert log.dropped == 1

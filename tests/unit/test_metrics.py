@@ -89,19 +89,21 @@ def test_a_route_that_allows_one_method_begins_with_that_one(metrics: Metrics) -
 
 def test_a_finished_request_is_counted_once_under_its_route_method_and_status(metrics: Metrics) -> None:
     route = metrics.route("/io", "io")
-    route.started()
-    assert value(metrics, "requests_in_flight", route="/io", provider="io") == 1
     route.finished("GET", 200, 0.004, request_bytes=7, response_bytes=1024)
-    assert value(metrics, "requests_in_flight", route="/io", provider="io") == 0
     assert value(metrics, "requests_total", route="/io", provider="io", method="GET", code="200") == 1
     assert value(metrics, "request_body_bytes_total", route="/io", provider="io") == 7
     assert value(metrics, "response_body_bytes_total", route="/io", provider="io") == 1024
 
 
+def test_requests_in_flight_are_looked_at_when_somebody_asks(metrics: Metrics) -> None:
+    metrics.route("/io", "io")
+    metrics.show(State, {("/io", "io"): 3}.copy)
+    assert value(metrics, "requests_in_flight", route="/io", provider="io") == 3
+
+
 def test_the_histogram_counts_a_duration_in_every_bucket_that_holds_it(metrics: Metrics) -> None:
     route = metrics.route("/io", "io")
     for seconds in (0.001, 0.0011, 61.0):
-        route.started()
         route.finished("GET", 200, seconds)
 
     def bucket(bound: str) -> float:
@@ -116,7 +118,6 @@ def test_callers_and_vendors_cannot_make_series(metrics: Metrics) -> None:
     """Abuse case 50: whatever methods, statuses and reasons come, the label sets stay closed."""
     route = metrics.route("/io", "io")
     for number in range(1000):
-        route.started()
         route.finished(f"X-{number}", 1000 + number, 0.01)
         metrics.rejected(f"made up {number}")
         metrics.upstream_error("io", f"made up {number}")
@@ -131,7 +132,6 @@ def test_callers_and_vendors_cannot_make_series(metrics: Metrics) -> None:
 
 def test_a_caller_that_hung_up_has_a_code_of_its_own(metrics: Metrics) -> None:
     route = metrics.route("/io", "io")
-    route.started()
     route.finished("GET", 499, 0.01)
     assert value(metrics, "requests_total", route="/io", provider="io", method="GET", code="499") == 1
 
@@ -192,7 +192,6 @@ def test_a_failed_reload_shows_until_one_succeeds(metrics: Metrics) -> None:
 def test_a_reload_goes_on_counting_where_it_was(metrics: Metrics) -> None:
     """The same names give the same figures; a route that leads elsewhere now has its own, and no series is double."""
     before = metrics.route("/io", "io")
-    before.started()
     before.finished("GET", 200, 0.1)
     assert metrics.route("/io", "io") is before
     metrics.route("/io", "other-account")
@@ -279,7 +278,7 @@ def test_the_moment_of_the_last_good_load_is_told(metrics: Metrics) -> None:
 def test_the_state_is_looked_at_when_it_is_asked_for(metrics: Metrics) -> None:
     """So that a dropped token has no expiry any more, and a provider that is gone no state."""
     state = State(providers=(ProviderReading("io", "ok", TokenReading(expires_at=5.0)),))
-    metrics.show(lambda: state)
+    metrics.show(lambda: state, dict)
     metrics.provider("io")
     metrics.fetched("io", "ok", 0.1)
     assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 5.0
@@ -308,7 +307,6 @@ def test_a_failure_is_counted_by_whose_fault_it_is(metrics: Metrics) -> None:
 def test_the_time_until_a_vendor_answers_is_told_apart_from_the_whole(metrics: Metrics) -> None:
     route = metrics.route("/io", "io")
     for seconds in (0.25, None):
-        route.started()
         route.finished("GET", 200, 1.0, until_answered=seconds)
     assert value(metrics, "time_to_answer_seconds_count", route="/io", provider="io") == 1
     assert value(metrics, "time_to_answer_seconds_sum", route="/io", provider="io") == 0.25
