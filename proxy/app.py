@@ -168,7 +168,7 @@ class App:
         """Put a configuration into effect, between one request and the next."""
         old, settings = self._assembly, current.settings
         self._assembly = new = self._expected(assemble(settings, self._clocks, self.tokens, current.trusts, old))
-        self._gateway.routes = new.routes
+        self._gateway.admission.routes = new.routes
         self._serving.let_in(settings.server)
         # Requests that are under way hold connections of the old pools; those close as they are given back. Providers
         # that did not change keep theirs.

@@ -111,7 +111,7 @@ class Metrics:
         build.labels(version, platform.python_version()).set(1)
         self._begin_route("", "")
 
-    def show(self, read: Callable[[], State], in_flight: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+    def show(self, read: Callable[[], State], in_flight: Callable[[], Mapping[tuple[str, str], int]] = dict) -> None:
         """From now on tell of the state, and of requests in flight by route and provider; asked at each scrape."""
         self.registry.register(StateCollector(read))
         self._traffic.in_flight = in_flight

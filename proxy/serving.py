@@ -74,7 +74,7 @@ class Serving:
         """From now on serve callers and operators by these settings, at the addresses of before."""
         clients = [Client(name, client.token, frozenset(client.routes)) for name, client in server.clients.items()]
         self._listener.max_connections = affordable(server.max_connections)
-        self._gateway.guard = Guard(self._port, server.allowed_hosts, server.token, clients)
+        self._gateway.admission.guard = Guard(self._port, server.allowed_hosts, server.token, clients)
         configured = () if server.admin_token is None else (server.admin_token,)
         self._admin.allow(server.allowed_hosts, (self.admin_token, *configured))
 

@@ -1,7 +1,4 @@
-"""A caller's body: read once; held where a signature needs it, remembered while it is small enough to send again.
-
-What is in memory of all bodies together is bounded by one Room.
-"""
+"""A caller's body: read once; held where a signature needs it, remembered while it is small enough to send again."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from collections.abc import AsyncIterator
 from proxy.errors import BodyTooLarge, NoRoomForBody
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RawHeaders
-from proxy.wire.incoming import Incoming
+from proxy.gateway.held_body import EMPTY_BODY, NO_BODY, ROOM_AGAIN_SECONDS, ArrivedBody, NoBody, Room
+from proxy.wire.incoming import Arrived, Incoming
 from proxy.wire.straight import read_straight
 
 # A body that a signature covers is held in memory; this bounds it where the route names no max_body.
@@ -18,50 +16,8 @@ HELD_LIMIT = 16 * 1024 * 1024
 # What came with the head, usually: waiting for it costs nothing and makes a replay possible.
 _SMALL = 64 * 1024
 REPLAY_LIMIT = 1024 * 1024
-# Of all bodies that are held or remembered at a time.
-ROOM = 256 * 1024 * 1024
-_ROOM_AGAIN_SECONDS = 1
 IDLE_SECONDS = 30.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Room:
-    """How many bytes there is room for."""
-
-    __slots__ = ("_left",)
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-
-    def take(self, size: int) -> bool:
-        """Whether there was so much room; if not, nothing is taken."""
-        if size > self._left:
-            return False
-        self._left -= size
-        return True
-
-    def give_back(self, size: int) -> None:
-        self._left += size
-
-
-class NoBody:
-    """A request that announces no body, or one of no bytes."""
-
-    held: bytes | None = b""
-    is_small = False
-    bytes_read = 0
-
-    def __init__(self, framing: RawHeaders = ()) -> None:
-        self.framing = framing
-
-    async def hold(self) -> bytes:
-        return b""
-
-    def release(self) -> None:
-        pass
-
-    def framed(self) -> AsyncIterator[bytes]:
-        raise AssertionError("held already")
 
 
 class CallerBody:
@@ -118,7 +74,7 @@ class CallerBody:
             held = bytearray()
             while piece := await self._next():
                 if not self._take(len(piece)):
-                    raise NoRoomForBody(retry_after=_ROOM_AGAIN_SECONDS)
+                    raise NoRoomForBody(retry_after=ROOM_AGAIN_SECONDS)
                 held += piece
             self.held = bytes(held)
         return self.held
@@ -173,18 +129,17 @@ class CallerBody:
         return True
 
 
-NO_BODY = NoBody()
-EMPTY_BODY = NoBody(((b"Content-Length", b"0"),))
-
-
-def caller_body(caller: CallerConnection, limit: int | None, room: Room) -> CallerBody | NoBody:
-    """The current request's body. Raises BodyTooLarge."""
-    incoming = caller.body
+def caller_body(caller: CallerConnection, limit: int | None, room: Room) -> CallerBody | ArrivedBody | NoBody:
+    """The current request's body. Raises BodyTooLarge or NoRoomForBody."""
+    incoming, head = caller.body, caller.head
     if incoming is None:
         return NO_BODY
-    length = caller.fields.get(b"content-length")
-    declared = None if length is None else int(length[0])
+    declared = head.length
     if declared == 0:
         return EMPTY_BODY
-    expects = b"expect" in caller.fields and caller.message.version == (1, 1)
+    if isinstance(incoming, Arrived):
+        if limit is not None and incoming.size > limit:
+            raise BodyTooLarge
+        return ArrivedBody(incoming.take(), room)
+    expects = b"expect" in head.fields and head.message.version == (1, 1)
     return CallerBody(caller, incoming, room, declared=declared, limit=limit, expects=expects)

@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
-from proxy.gateway.headers import SpecialFields, special_fields
+from proxy.gateway.headers import special_fields
 from proxy.gateway.peer import has_hung_up
 from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong, RawRequestMessage, RequestHandler, Server
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, request_heads
-from proxy.wire.incoming import Incoming
-from proxy.wire.outgoing import Outgoing
+from proxy.wire.incoming import Arrived, Incoming
+from proxy.wire.outgoing import Outgoing, TurnEnd
 from proxy.wire.straight import read_plainly
 
 # Different by one, since aiohttp's LineTooLong tells only by its limit which line it was.
@@ -50,36 +50,41 @@ class CallerGone(ConnectionError):
 class CallerHead:
     """A request's head. The same object may be a later request's too, if that was the same to the byte.
 
+    `length` is the Content-Length in bytes, None without one. `keeps_alive` says whether another request may follow.
     `decision` is the gateway's, what it made of this head the last time.
     """
 
-    __slots__ = ("decision", "fields", "message")
+    __slots__ = ("decision", "fields", "has_body", "keeps_alive", "length", "message", "method")
 
     def __init__(self, message: RawRequestMessage) -> None:
         self.message = message
+        self.method: str = message.method
         self.fields = special_fields(message.raw_headers)
+        lengths = self.fields.get(b"content-length")
+        self.length = None if lengths is None else int(lengths[0])
+        self.has_body = message.chunked or lengths is not None
+        self.keeps_alive = not message.should_close and message.version == (1, 1)
         self.decision: Any = None
 
 
 class CallerConnection(RequestHandler):
-    """`head`, `message`, `fields` and `body` are the current request's; `body` is None where none is announced.
+    """`head` and `body` are the current request's; `body` is None where none is announced.
 
     `handle` answers it and says whether the connection may be kept; `refuse` gives the answer to what is none.
     """
 
     __slots__ = (
-        "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_outgoing", "_refuse", "body",
-        "deadline", "fields", "head", "is_busy", "is_surplus", "last_words", "message",
+        "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_outgoing", "_refuse", "_turn_end", "body",
+        "deadline", "head", "is_busy", "is_surplus", "last_words",
     )  # fmt: skip
 
     head: CallerHead
-    message: RawRequestMessage
-    fields: SpecialFields
 
     def __init__(
         self,
         server: Server,
         memory: HeadMemory[CallerHead],
+        turn_end: TurnEnd,
         handle: Callable[[CallerConnection], Awaitable[bool]],
         refuse: Callable[[ProxyError], bytes],
         loop: asyncio.AbstractEventLoop,
@@ -90,6 +95,7 @@ class CallerConnection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=0,  # `deadline` does this.
         )
+        self._turn_end = turn_end
         self._handle = handle
         self._refuse = refuse
         self._heads = request_heads(
@@ -106,7 +112,7 @@ class CallerConnection(RequestHandler):
         self._has_ended = False
         self.is_busy = False
         self.is_surplus = False
-        self.body: Incoming | None = None
+        self.body: Arrived | Incoming | None = None
         self.deadline = Deadline(loop, self._out_of_time)
         # What to write where everything ends while a tunnel is open; an answer that is cut off is ended by a reset.
         self.last_words: Callable[[], bytes] | None = None
@@ -124,10 +130,16 @@ class CallerConnection(RequestHandler):
             raise CallerGone
         self._outgoing.write(octets)
 
+    @property
+    def is_undrained(self) -> bool:
+        """Whether the caller has so much to take yet that he is to be waited for."""
+        return self._paused
+
     async def drained(self) -> None:
         """Wait until the caller took most of what was written. Raises CallerGone.
 
-        To be awaited after every answer: a caller who asks on and on and never reads would fill the memory.
+        To be awaited after every answer, unless nothing `is_undrained`: a caller who asks on and on and never reads
+        would fill the memory.
         """
         if not self._paused:
             return
@@ -135,6 +147,7 @@ class CallerConnection(RequestHandler):
             async with asyncio.timeout(STALLED_SECONDS):
                 await self._drain_helper()
         except (TimeoutError, ConnectionError):
+            self.abort()
             raise CallerGone from None
 
     def abort(self) -> None:
@@ -163,13 +176,12 @@ class CallerConnection(RequestHandler):
     @property
     def may_stay(self) -> bool:
         """Whether another request can follow: after a body that was not read, nobody knows where it begins."""
-        message, body = self.message, self.body
+        body = self.body
         return (
-            not message.should_close
-            and (not self._has_ended or bool(self._ahead))
+            self.head.keeps_alive
             and (body is None or body.is_complete)
-            and message.version == (1, 1)
             and not self.is_surplus
+            and (not self._has_ended or bool(self._ahead))
         )
 
     @property
@@ -181,29 +193,28 @@ class CallerConnection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._outgoing = Outgoing(self._loop, transport)  # type: ignore[arg-type]
+        self._outgoing = Outgoing(self._loop, transport, self._turn_end)  # type: ignore[arg-type]
         self.deadline.set(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         if self._force_close or self._close:
             return
-        body = self.body
-        if body is not None and not body.is_complete:
-            data = self._read_body(body, data)
-        if not data:
+        if not self.is_busy:
+            self._read_head(data)
             return
-        if self.is_busy or self._ahead:
+        body = self.body
+        if isinstance(body, Incoming) and not body.is_complete:
+            data = self._read_body(body, data)
+        if data:
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD and not self._is_ahead_paused:
                 self._is_ahead_paused = True
                 self._pause_transport_reading()
-        else:
-            self._read_head(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp never asks for a half-open connection.
         """A caller who is done with sending may still wait for the answer."""
         self._has_ended = True
-        if self.last_words is not None and self.body is not None:
+        if self.last_words is not None and isinstance(self.body, Incoming):
             self.body.end()
         elif self.body is not None:
             self.body.fail(CallerGone())
@@ -276,21 +287,26 @@ class CallerConnection(RequestHandler):
         if head is None:
             return
         self.head = head
-        self.message = message = head.message
-        self.fields = fields = head.fields
-        if message.upgrade:
+        if head.message.upgrade:
             self._heads.forget_upgrade()
-        if message.chunked:
-            self.body = Incoming(self._loop, self, decoder=ChunkDecoder.of_request(self._loop))
-        elif b"content-length" in fields:
-            self.body = Incoming(self._loop, self, left=int(fields[b"content-length"][0]))
+        if head.has_body:
+            behind = self._begin_body(head, behind)
         self.is_busy = True
         self.deadline.clear()
-        if behind and self.body is not None:
-            behind = self._read_body(self.body, behind)
         self._ahead = behind
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _begin_body(self, head: CallerHead, data: bytes) -> bytes:
+        """The body that comes with a head, or begins to; what lies behind it is given back."""
+        length = head.length
+        if len(data) == length and not head.message.chunked and b"expect" not in head.fields:
+            self.body = Arrived(data)
+            return b""
+        decoder = ChunkDecoder.of_request(self._loop) if head.message.chunked else None
+        self.body = body = Incoming(self._loop, self, None if decoder else length, decoder)
+        return self._read_body(body, data) if data else b""
 
     def _read_body(self, body: Incoming, data: bytes) -> bytes:
         try:
@@ -322,7 +338,7 @@ class CallerConnection(RequestHandler):
         if transport is None or transport.is_closing():
             return
         is_read = self.body is None or self.body.is_complete
-        if not self._has_ended and not (is_read and self.message.should_close and not self._ahead):
+        if not self._has_ended and not (is_read and self.head.message.should_close and not self._ahead):
             self._say_goodbye(transport)
             await asyncio.sleep(_LINGERING_SECONDS)  # Cancelled when the caller hangs up.
         self._outgoing.flush()

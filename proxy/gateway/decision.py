@@ -8,29 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from proxy.errors import MalformedRequest, MethodNotAllowed, NoRoute, UnknownExpectation
 from proxy.gateway.caller import CallerHead
 from proxy.gateway.cors import is_preflight
-from proxy.gateway.guard import check_page
+from proxy.gateway.guard import Guard, check_page
 from proxy.gateway.headers import check_framing, field_value
-from proxy.gateway.outbound import common_lines, outbound_request
+from proxy.gateway.outbound import common_lines, outbound_request, request_line
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 from proxy.gateway.trace import CallerTrace, caller_trace
-from proxy.schemes.base import OutboundRequest
+from proxy.schemes.base import Injection, OutboundRequest
 
 _REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """`request` has no body and no credential yet; `lines` are its fields on the wire. `origin` is a web page's.
 
-    `has_trace` says that the request belongs to a trace, the caller's or one that the route wants to be made.
+    `guard` and `routes` are those by which it was decided. `has_trace` says that the request belongs to a trace, the
+    caller's or one that the route wants to be made.
     """
 
+    guard: Guard
     routes: RouteTable
     route: Route
     origin: str | None
@@ -40,9 +43,17 @@ class Decision:
     caller_trace: CallerTrace | None = None
     has_trace: bool = False
 
+    @cached_property
+    def begun(self) -> bytes:
+        """The request line, where nothing of a credential goes into it, and `lines`."""
+        return request_line(self.request, Injection()) + self.lines
 
-def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None], None]) -> Decision:
-    """Raises a CallerError. `found` is told of the route as soon as it is known, and may raise one too."""
+
+def decide(head: CallerHead, guard: Guard, routes: RouteTable, found: Callable[[Route | None], None]) -> Decision:
+    """For a caller whom the guard has let in. Raises a CallerError.
+
+    `found` is told of the route as soon as it is known, and may raise one too.
+    """
     message, fields = head.message, head.fields
     target = message.path
     if message.version not in _VERSIONS:
@@ -66,4 +77,5 @@ def decide(head: CallerHead, routes: RouteTable, found: Callable[[Route | None],
     request = outbound_request(route, message.method, target, message.raw_headers, b"")
     trace = caller_trace(fields)
     has_trace = trace is not None or route.traceparent == "make"
-    return Decision(routes, route, origin, asks_first, request, common_lines(route, request), trace, has_trace)
+    lines = common_lines(route, request)
+    return Decision(guard, routes, route, origin, asks_first, request, lines, trace, has_trace)

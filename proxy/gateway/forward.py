@@ -30,7 +30,7 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
     Raises a CallerError, CredentialError or UpstreamError.
     """
     provider, body = decision.route.provider, passage.body
-    if provider.scheme.needs_body or body.is_small:
+    if body.held is None and (provider.scheme.needs_body or body.is_small):
         await body.hold()
         passage.begun = monotonic()
     send = send or _send
@@ -72,21 +72,20 @@ async def _send(
 ) -> tuple[Answer, Injection]:
     """One attempt, and a second where a kept connection turned out to be dead and the method is safe."""
     route, body, request = decision.route, passage.body, decision.request
-    provider, method = route.provider, request.method
-    scheme, pool, held = provider.scheme, provider.pool, body.held
-    if held != b"":
+    provider, method, held = route.provider, request.method, body.held
+    scheme, pool = provider.scheme, provider.pool
+    if held != b"" and scheme.reads_body:
         request = OutboundRequest(method, request.origin, request.target, request.headers, held)
-    injection = await authorized(route, request)
+    injection = scheme.at_hand(request) or await authorized(route, request)
     passage.authorized = monotonic()
     try:
-        lines = decision.lines
+        begun = decision.begun if not injection.query else request_line(request, injection) + decision.lines
         if passage.trace is not None:
-            lines += field_lines(passage.trace.attempt())
-        head = completed(request_line(request, injection) + lines, injection, body.framing)
-        if on_new_connection:
-            connection = await pool.connect_anew()
-        else:
-            connection = pool.kept(caller.loop, repeatable=method in REPEATABLE_METHODS) or await pool.connect()
+            begun += field_lines(passage.trace.attempt())
+        head = completed(begun, injection, body.framing)
+        connection = None if on_new_connection else pool.kept(caller.loop, repeatable=method in REPEATABLE_METHODS)
+        if connection is None:
+            connection = await (pool.connect_anew() if on_new_connection else pool.connect())
         passage.sent = sent = monotonic()
         answer = await exchange(
             connection, pool, method, head, held if held is not None else body.framed(), route.timeout

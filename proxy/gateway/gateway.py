@@ -7,24 +7,24 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 
 from proxy.errors import CallerError, Overloaded, ProxyError, Stopping
-from proxy.gateway.body import HELD_LIMIT, ROOM, Room, caller_body
-from proxy.gateway.caller import CallerConnection, CallerGone, CallerHead
+from proxy.gateway.admission import Admission
+from proxy.gateway.body import HELD_LIMIT, CallerBody, caller_body
+from proxy.gateway.caller import CallerConnection, CallerGone
 from proxy.gateway.cors import answer_headers, preflight_answer
-from proxy.gateway.decision import Decision, decide
+from proxy.gateway.decision import Decision
 from proxy.gateway.forward import forward
-from proxy.gateway.guard import Client, Guard, check_client
+from proxy.gateway.guard import Guard
+from proxy.gateway.held_body import ROOM, ArrivedBody, NoBody, Room
 from proxy.gateway.passage import Passage, Witness
 from proxy.gateway.refusal import refusal, unrepeatable
-from proxy.gateway.relay import relay
+from proxy.gateway.relay import relay, relay_whole
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.trace import Tracer, untold
 from proxy.gateway.tunnel import Tunnel
 from proxy.gateway.websocket import Handshake, asks_for_websocket, granted
-from proxy.wire.heads import HeadMemory
 
 _log = logging.getLogger("authproxy.gateway")
 
@@ -33,12 +33,10 @@ _RETRY_AFTER = 1
 
 
 class Gateway:
-    """`guard` and `routes` may be replaced at any time: a request that is under way keeps what it began with."""
+    """Answers requests, one after the other on each connection; those under way keep what they were admitted by."""
 
     def __init__(self, guard: Guard, routes: RouteTable, witness: Witness, tracer: Tracer = untold) -> None:
-        self.guard = guard
-        self.heads: HeadMemory[CallerHead] = HeadMemory()
-        self._routes = routes
+        self.admission = Admission(guard, routes)
         self.is_draining = False
         self._under_way: set[Passage] = set()
         self.room = Room(ROOM)
@@ -56,22 +54,12 @@ class Gateway:
         routes = (passage.route for passage in self._under_way)
         return Counter((route.prefix, route.provider.name) for route in routes if route is not None)
 
-    @property
-    def routes(self) -> RouteTable:
-        return self._routes
-
-    @routes.setter
-    def routes(self, routes: RouteTable) -> None:
-        self._routes = routes
-        for head in self.heads.values():
-            head.decision = None  # It would keep the old routes, and all that hangs on them, in memory.
-
     async def handle(self, caller: CallerConnection) -> bool:
         """Answer one request; whether the connection may be kept.
 
         Raises nothing but CancelledError, when the caller hung up.
         """
-        passage = Passage(caller.message.method, monotonic())
+        passage = Passage(caller.head.method, monotonic(), caller.head)
         self._under_way.add(passage)
         try:
             return await self._pass_on(caller, passage)
@@ -112,32 +100,17 @@ class Gateway:
                 await asyncio.wait_for(self._quiet.wait(), seconds)
 
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
-        passage.head = head = caller.head
         if caller.is_surplus:
             raise Overloaded(retry_after=_RETRY_AFTER)
-        client = self.guard.check_caller(head.message.method, head.fields)
-        if client is not None:
-            passage.client = client.name
-        decision: Decision | None = head.decision
-        if decision is not None and decision.routes is self._routes:
-            self._found(client, passage, decision.route)
-        else:
-            decision = decide(head, self._routes, partial(self._found, client, passage))
-            if decision.route.is_constant:
-                head.decision = decision
+        decision = self.admission.decision(passage)
         if decision.has_trace or self._tracer is not untold:
             passage.trace = self._tracer(passage, decision)
         if decision.is_preflight:
             return await self._answer_preflight(caller, decision, passage)
         route = decision.route
-        limit = route.max_body
-        if limit is None and route.provider.scheme.needs_body:
-            limit = HELD_LIMIT
-        passage.body = caller_body(caller, limit, self.room)
-
-        handshake = Handshake(head.message) if head.message.upgrade and asks_for_websocket(caller) else None
-        if handshake is not None and self.is_draining:
-            raise Stopping(retry_after=_RETRY_AFTER)
+        if caller.body is not None:
+            passage.body = self._body(caller, route)
+        handshake = self._handshake(caller) if caller.head.message.upgrade else None
         answer = await forward(decision, caller, passage, None if handshake is None else handshake.send)
 
         passage.answered = monotonic()
@@ -151,23 +124,38 @@ class Gateway:
         extra = () if decision.origin is None else answer_headers(decision.origin)
         if passage.is_unrepeatable:
             extra = (*extra, unrepeatable(answer.status))
+        scheme = route.provider.scheme
         try:
-            scheme = route.provider.scheme
-            passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
+            if keep_alive and not extra and answer.is_here:
+                passage.response_bytes = relay_whole(answer, caller, scheme)
+                if caller.is_undrained:
+                    await caller.drained()
+            else:
+                passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise
         return keep_alive
 
-    def _found(self, client: Client | None, passage: Passage, route: Route | None) -> None:
-        check_client(client, None if route is None else route.prefix)
-        if route is not None:
-            passage.route = route
+    def _body(self, caller: CallerConnection, route: Route) -> CallerBody | ArrivedBody | NoBody:
+        limit = route.max_body
+        if limit is None and route.provider.scheme.needs_body:
+            limit = HELD_LIMIT
+        return caller_body(caller, limit, self.room)
+
+    def _handshake(self, caller: CallerConnection) -> Handshake | None:
+        """Of a WebSocket, if that is what the caller asks for."""
+        if not asks_for_websocket(caller):
+            return None
+        handshake = Handshake(caller.head.message)
+        if self.is_draining:
+            raise Stopping(retry_after=_RETRY_AFTER)
+        return handshake
 
     async def _answer_preflight(self, caller: CallerConnection, decision: Decision, passage: Passage) -> bool:
         assert decision.origin is not None
         keep_alive = self._keeps_alive(caller)
-        caller.write(preflight_answer(caller.fields, decision.origin, keep_alive=keep_alive))
+        caller.write(preflight_answer(caller.head.fields, decision.origin, keep_alive=keep_alive))
         passage.status = 204
         await caller.drained()
         return keep_alive

@@ -42,6 +42,8 @@ class Guard:
     ) -> None:
         self._hosts = frozenset(allowed_host_values(port, allowed_hosts))
         self._clients = (*clients, *([Client(None, token)] if token is not None else []))
+        # Where callers need no token, all that it says of a request follows from the request's head.
+        self.wants_tokens = bool(self._clients)
 
     def check_caller(self, method: str, fields: SpecialFields) -> Client | None:
         """Who calls; None where callers need no token. Raises HostNotAllowed or CallerNotAuthorized."""

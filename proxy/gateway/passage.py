@@ -6,8 +6,9 @@ from itertools import count
 from typing import Protocol
 
 from proxy.errors import ProxyError
-from proxy.gateway.body import NO_BODY, CallerBody, NoBody
+from proxy.gateway.body import CallerBody
 from proxy.gateway.caller import CallerHead
+from proxy.gateway.held_body import NO_BODY, ArrivedBody, NoBody
 from proxy.gateway.route import Route
 from proxy.gateway.trace import Trace
 from proxy.request_id import request_id
@@ -30,10 +31,10 @@ class Passage:
         "method", "number", "repeats", "response_bytes", "route", "sent", "started", "status", "trace",
     )  # fmt: skip
 
-    def __init__(self, method: str, started: float) -> None:
+    def __init__(self, method: str, started: float, head: CallerHead | None = None) -> None:
         self.method = method
         self.started = started
-        self.head: CallerHead | None = None
+        self.head = head
         self.client: str | None = None
         self.route: Route | None = None
         self.status = 0
@@ -43,7 +44,7 @@ class Passage:
         self.is_unrepeatable = False
         self.begun = self.authorized = self.sent = self.answered = 0.0
         self.response_bytes = 0
-        self.body: CallerBody | NoBody = NO_BODY
+        self.body: ArrivedBody | CallerBody | NoBody = NO_BODY
         self.trace: Trace | None = None
         self.number = next(_numbers)
 

@@ -13,10 +13,20 @@ from proxy.schemes.base import AuthScheme
 from proxy.target import drop_parameters
 from proxy.upstream.exchange import Answer
 
-_BODYLESS = frozenset({204, 304})
 _ADDRESSES = frozenset({b"location", b"content-location"})
 _LAST_CHUNK = b"0\r\n\r\n"
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in REASONS.items()}
+
+
+def relay_whole(answer: Answer, caller: CallerConnection, scheme: AuthScheme) -> int:
+    """As `relay`, for an answer that `is_here` and goes to a caller who stays, with nothing of ours in it.
+
+    Whoever calls it waits for the caller where he `is_undrained`.
+    """
+    octets = answer.read_nowait()
+    caller.write(b"%b\r\n%b" % (answer.head.lines or _lines(answer, scheme), octets))
+    answer.finish(caller.loop.time())
+    return len(octets)
 
 
 async def relay(
@@ -27,11 +37,9 @@ async def relay(
     Raises CallerGone, or the UpstreamError with which the body broke off: before a byte was written, or after
     the caller's connection was aborted. `extra` are headers of our own.
     """
-    message, head = caller.message, answer.head
-    has_body = message.method != "HEAD" and head.status not in _BODYLESS
-    lines = head.lines
-    if lines is None:
-        lines = head.lines = head_lines(head.status, relayed(head.headers, scheme.injected_query))
+    message, head = caller.head.message, answer.head
+    has_body = message.method != "HEAD" and head.may_have_body
+    lines = head.lines or _lines(answer, scheme)
     is_chunked = has_body and head.length is None and message.version == (1, 1)
     first = answer.read_nowait() if has_body else b""
     ends_here = not has_body or answer.is_read
@@ -47,6 +55,12 @@ async def relay(
     except BaseException:
         caller.abort()
         raise
+
+
+def _lines(answer: Answer, scheme: AuthScheme) -> bytes:
+    head = answer.head
+    head.lines = lines = head_lines(head.status, relayed(head.headers, scheme.injected_query))
+    return lines
 
 
 async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) -> int:

@@ -11,6 +11,7 @@ from proxy.gateway.caller import CallerConnection
 from proxy.gateway.gateway import Gateway
 from proxy.listening import KEEPING_FILE, SocketFile, is_admitted
 from proxy.wire.aiohttp_parts import RequestHandler, Server
+from proxy.wire.outgoing import TurnEnd
 
 # aiohttp takes 0 for "wait as long as it takes".
 _CUT_OFF_SECONDS = 0.1
@@ -30,6 +31,7 @@ class Listener(Server):
         # The handler is the connection's own; this one is never called.
         super().__init__(gateway.handle, handler_cancellation=True)  # type: ignore[arg-type]
         self._gateway = gateway
+        self._turn_end = TurnEnd()
         self.max_connections = 2048  # May be changed at any time.
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
@@ -38,9 +40,9 @@ class Listener(Server):
         self._queued: list[socket.socket] = []
 
     def __call__(self) -> CallerConnection:
-        return CallerConnection(
-            self, self._gateway.heads, self._gateway.handle, self._gateway.refuse_unread, asyncio.get_running_loop()
-        )
+        gateway, loop = self._gateway, asyncio.get_running_loop()
+        heads = gateway.admission.heads
+        return CallerConnection(self, heads, self._turn_end, gateway.handle, gateway.refuse_unread, loop)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)

@@ -12,8 +12,8 @@ import socket
 from math import inf
 
 from proxy.errors import UpstreamError
-from proxy.gateway.body import NoBody
 from proxy.gateway.caller import CallerConnection, CallerGone
+from proxy.gateway.held_body import NoBody
 from proxy.gateway.passage import Passage
 from proxy.gateway.subscription import Subscription
 from proxy.upstream.connection import UpstreamConnection
@@ -34,7 +34,7 @@ class Tunnel:
     def __init__(
         self, caller: CallerConnection, connection: UpstreamConnection, passage: Passage, idle_timeout: float | None
     ) -> None:
-        assert connection.body is not None
+        assert isinstance(connection.body, Incoming)
         self._caller = caller
         self._connection = connection
         self._from_vendor = connection.body

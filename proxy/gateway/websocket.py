@@ -96,7 +96,7 @@ class Handshake:
 
 def asks_for_websocket(caller: CallerConnection) -> bool:
     """Whether a request that asks for another protocol asks for this one. Others are passed on without their wish."""
-    message = caller.message
+    message = caller.head.message
     return (
         message.method == "GET"
         and message.version == (1, 1)

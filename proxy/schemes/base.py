@@ -110,7 +110,7 @@ class AuthScheme(ABC):
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    # True: the body is held, bounded by max_body, and given to authorize(). Otherwise it is given if it is small.
+    # True: the body is held, bounded by max_body, and given to authorize().
     needs_body: ClassVar[bool] = False
     # Of which statuses `rejected` wants to be told; None for all of them.
     judged_statuses: ClassVar[frozenset[int] | None] = None
@@ -148,6 +148,18 @@ class AuthScheme(ABC):
         Raises CredentialUnavailable or CredentialRejected when there is nothing to add; the request is then
         not sent.
         """
+
+    def at_hand(self, request: OutboundRequest) -> Injection | None:
+        """What `authorize` would return, where nothing has to be waited for; None where it has to be asked.
+
+        Asked first, for every request, since that takes less.
+        """
+        return None
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether `authorize` looks at the body; where it does not need it, only small ones are given."""
+        return self.needs_body
 
     async def preview(self, request: OutboundRequest) -> Injection:
         """What `authorize` would add, fit to be shown: secrets masked, a placeholder for a token. No I/O."""

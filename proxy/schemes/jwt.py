@@ -35,12 +35,12 @@ class Jwt(SignedClaims, TokenScheme):
         key = credential_key("jwt", self.key.reveal(), self.claims_identity(self._scope))
         return provider.tokens.credential(key, provider.name, provider.policy, login=self._mint, is_minted=True)
 
-    async def authorize(self, request: OutboundRequest) -> Injection:
+    def at_hand(self, request: OutboundRequest) -> Injection | None:
         made_from = (self._signer.key_version, self._vendor_clock.version)
         if made_from != self._made_from and self._credential is not None:
             self._made_from = made_from
             self._credential.discard()
-        return await super().authorize(request)
+        return super().at_hand(request)
 
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         return was_misdated(self._provider, answer, injection)

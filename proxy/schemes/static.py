@@ -57,13 +57,16 @@ class Static(AuthScheme):
 
         self._made: Injection | None = None
 
-    async def authorize(self, request: OutboundRequest) -> Injection:
+    def at_hand(self, request: OutboundRequest) -> Injection:
         if self._made is not None:
             return self._made
         made = self._injection()
         if not self._may_change:
             self._made = made
         return made
+
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        return self.at_hand(request)
 
     def _injection(self) -> Injection:
         headers = rendered_fields(self.headers, self._scope)

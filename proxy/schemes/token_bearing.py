@@ -71,19 +71,27 @@ class TokenScheme(AuthScheme):
     def credential(self) -> Credential | None:
         return self._credential
 
-    async def authorize(self, request: OutboundRequest) -> Injection:
+    def at_hand(self, request: OutboundRequest) -> Injection | None:
         assert self._credential is not None, "bind() comes first"
         token = self._credential.ready()
         if token is None:
-            injection = self._injection(await self._credential.token(), "fetched")
-        elif token is self._made_for and self._made and self._made.clock_version == self._vendor_clock.version:
+            return None
+        if token is self._made_for and self._made and self._made.clock_version == self._vendor_clock.version:
             injection = self._made
         else:
             injection = self._injection(token, "cached")
             if not self._is_changeable:
                 self._made, self._made_for = injection, token
-        assert injection.generation is not None
-        self._credential.lent(injection.generation)
+        self._credential.lent(token.generation)
+        return injection
+
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        injection = self.at_hand(request)
+        if injection is None:
+            assert self._credential is not None
+            token = await self._credential.token()
+            injection = self._injection(token, "fetched")
+            self._credential.lent(token.generation)
         return injection
 
     def _injection(self, token: Token, use: Literal["cached", "fetched"]) -> Injection:

@@ -104,10 +104,14 @@ class TokenExchange(RenewableTokenScheme):
             initial_refresh_token=self.initial_refresh_token,
         )
 
-    async def authorize(self, request: OutboundRequest) -> Injection:
+    @property
+    def reads_body(self) -> bool:
+        return self.guest_queries is not None
+
+    def at_hand(self, request: OutboundRequest) -> Injection | None:
         if self._is_guest(request):
             return Injection(use="none")
-        return await super().authorize(request)
+        return super().at_hand(request)
 
     async def preview(self, request: OutboundRequest) -> Injection:
         if self._is_guest(request):

@@ -16,8 +16,8 @@ from proxy.wire.aiohttp_parts import BadHttpMessage, HttpProcessingError, RawRes
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, response_heads
-from proxy.wire.incoming import Incoming
-from proxy.wire.outgoing import Outgoing
+from proxy.wire.incoming import Arrived, Incoming
+from proxy.wire.outgoing import Outgoing, TurnEnd
 
 MAX_LINE = 16 * 1024
 MAX_FIELDS = 256
@@ -37,10 +37,11 @@ class StaleConnection(UpstreamDisconnected):
 class VendorHead:
     """The head of a vendor's answer. The same object may be a later answer's too, if that was the same to the byte.
 
-    `length` is the Content-Length in bytes, None without one. `lines` is the gateway's: what it passes on of this head.
+    `length` is the Content-Length in bytes, None without one. `may_have_body` is what the status says of it. `lines` is
+    the gateway's: what it passes on of this head.
     """
 
-    __slots__ = ("headers", "is_chunked", "length", "lines", "should_close", "status")
+    __slots__ = ("headers", "is_chunked", "length", "lines", "may_have_body", "should_close", "status")
 
     def __init__(self, message: RawResponseMessage) -> None:
         _check_framing(message)
@@ -50,6 +51,7 @@ class VendorHead:
         self.should_close = bool(message.should_close)
         length = message.headers.get("Content-Length")
         self.length = None if length is None else int(length)
+        self.may_have_body = self.status not in _BODYLESS
         self.lines: bytes | None = None
 
 
@@ -66,21 +68,26 @@ def _check_framing(message: RawResponseMessage) -> None:
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """`is_reused` tells that an exchange went before; `on_lost` is told when the connection has ended."""
+    """`is_reused` tells that an exchange went before; `on_lost` is told when the connection has ended.
+
+    `deadline` is for whoever waits: it makes the answer, or what is left of its body, an UpstreamTimeout.
+    """
 
     __slots__ = (
         "_answer", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim", "_loop",
-        "_may_switch", "_outgoing", "_should_close",
-        "_transport", "_was_ended", "body", "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
+        "_may_switch", "_outgoing", "_should_close", "_transport", "_turn_end", "_was_ended", "body", "deadline",
+        "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         memory: HeadMemory[VendorHead],
+        turn_end: TurnEnd,
         on_lost: Callable[[UpstreamConnection], None],
     ) -> None:
         self._loop = loop
+        self._turn_end = turn_end
         self._heads = response_heads(
             loop,
             VendorHead,
@@ -101,7 +108,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._was_ended = False
         self._has_answered = False
         self._interim = 0
-        self.body: Incoming | None = None
+        self.body: Arrived | Incoming | None = None
         self.deadline = Deadline(loop, self.give_up)
         self.on_lost = on_lost
         self.is_reused = False
@@ -165,24 +172,22 @@ class UpstreamConnection(asyncio.Protocol):
         """The vendor took too long: the answer, or the rest of its body, is an UpstreamTimeout."""
         self._fail(UpstreamTimeout())
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the exchange ended cleanly, in both directions, and the vendor keeps the connection open."""
-        return (
-            not self._should_close
-            and self._has_answered
-            and (self.body is None or self.body.is_complete)
-            and self._transport is not None
-            and not self._transport.is_closing()
-            and self._outgoing.is_empty
-        )
-
-    def rest(self, now: float) -> None:
-        """The exchange is over and the connection is kept."""
-        self._answer = None
-        self.body = None
+    def rest(self, now: float) -> bool:
+        """End the exchange; whether it ended cleanly, in both directions, and the connection may be kept."""
+        body, transport = self.body, self._transport
+        if (
+            self._should_close
+            or not self._has_answered
+            or (body is not None and not body.is_complete)
+            or transport is None
+            or transport.is_closing()
+            or not self._outgoing.is_empty
+        ):
+            return False
+        self._answer = self.body = None
         self.is_reused = True
         self.idle_since = now
+        return True
 
     def close(self) -> None:
         """End the connection at once; what was not written is lost."""
@@ -196,7 +201,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
-        self._outgoing = Outgoing(self._loop, transport)  # type: ignore[arg-type]
+        self._outgoing = Outgoing(self._loop, transport, self._turn_end)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or (self._should_close and not self._is_reading):
@@ -220,7 +225,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_result(None)
         body = self.body
-        if self._was_ended and exc is None and body is not None and not body.is_bounded:
+        if self._was_ended and exc is None and isinstance(body, Incoming) and not body.is_bounded:
             body.end()
         self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
         self.on_lost(self)
@@ -256,27 +261,33 @@ class UpstreamConnection(asyncio.Protocol):
             if head is None:
                 return b""
             if head.status >= 200 or (head.status == 101 and self._may_switch):
-                self._take(head)
-                return data
+                return self._take(head, data)
             self._interim += 1
             if head.status == 101 or head.status < 100 or self._interim > MAX_INTERIM:
                 self._fail(UpstreamProtocolError())
                 return b""
         return b""
 
-    def _take(self, head: VendorHead) -> None:
+    def _take(self, head: VendorHead, behind: bytes) -> bytes:
+        """The final answer begins; what of the bytes behind its head is not taken with it."""
         assert self._answer is not None
         self._has_answered = True
         if head.should_close:
             self._should_close = True
-        if self._expects_body and head.status not in _BODYLESS:
-            decoder = ChunkDecoder.of_response(self._loop) if head.is_chunked else None
-            self.body = Incoming(self._loop, self, None if head.is_chunked else head.length, decoder)
+        if self._expects_body and head.may_have_body:
+            if len(behind) == head.length and not head.is_chunked:
+                self.body = Arrived(behind)
+                behind = b""
+            else:
+                decoder = ChunkDecoder.of_response(self._loop) if head.is_chunked else None
+                self.body = Incoming(self._loop, self, None if head.is_chunked else head.length, decoder)
         if not self._answer.done():
             self._answer.set_result(head)
+        return behind
 
     def _read_body(self, data: bytes) -> None:
-        if self.body is None or self.body.is_complete or self.body.receive(data):
+        body = self.body
+        if not isinstance(body, Incoming) or body.is_complete or body.receive(data):
             # A body where none may be, or more than was announced: nobody's, and the next answer may be no better.
             self._should_close = True
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from proxy.errors import UpstreamTimeout
-from proxy.upstream.connection import UpstreamConnection, VendorHead
+from proxy.upstream.connection import RawHeaders, UpstreamConnection, VendorHead
 from proxy.upstream.pool import UpstreamPool
+from proxy.wire.incoming import Incoming
 from proxy.wire.straight import read_straight
 
 # What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
@@ -20,18 +21,7 @@ REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Answer:
     """A vendor's answer: its head is here, its body comes by `read`. Must be ended by `finish` or `abort`."""
 
-    __slots__ = (
-        "_body",
-        "_connection",
-        "_is_over",
-        "_peeked",
-        "_pool",
-        "_timeout",
-        "_upload",
-        "head",
-        "headers",
-        "status",
-    )
+    __slots__ = ("_body", "_connection", "_is_over", "_peeked", "_pool", "_timeout", "_upload", "head", "status")
 
     def __init__(
         self,
@@ -43,7 +33,6 @@ class Answer:
     ) -> None:
         self.head = head
         self.status = head.status
-        self.headers = head.headers
         self._body = connection.body
         self._connection = connection
         self._pool = pool
@@ -51,6 +40,10 @@ class Answer:
         self._timeout = timeout
         self._peeked = b""
         self._is_over = False
+
+    @property
+    def headers(self) -> RawHeaders:
+        return self.head.headers
 
     @property
     def connection(self) -> UpstreamConnection:
@@ -61,6 +54,12 @@ class Answer:
     def is_read(self) -> bool:
         """Whether the whole body has come and been read."""
         return not self._peeked and (self._body is None or self._body.is_read)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether all of it has come, and its head says how long its body is, if it has one."""
+        body = self._body
+        return body is None or (body.is_complete and self.head.length is not None)
 
     def read_nowait(self) -> bytes:
         """What is there already; b"" if nothing is. Raises an UpstreamError if the body broke off."""
@@ -87,7 +86,7 @@ class Answer:
 
     def stream(self) -> None:
         """Whoever reads on passes each piece on at once and keeps none."""
-        if self._body is not None:
+        if isinstance(self._body, Incoming):
             read_straight(self._body)
 
     async def peek(self, limit: int) -> bytes | None:

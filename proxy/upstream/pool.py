@@ -9,6 +9,7 @@ from proxy.errors import UpstreamBusy
 from proxy.upstream.connection import UpstreamConnection, VendorHead
 from proxy.upstream.dialing import Dialer
 from proxy.wire.heads import HeadMemory
+from proxy.wire.outgoing import TurnEnd
 
 MAX_CONNECTIONS = 256
 MAX_WAITING = 1024
@@ -42,6 +43,7 @@ class UpstreamPool:
         self.max_waiting = max_waiting
         self._waiting_seconds = waiting_seconds
         self._memory: HeadMemory[VendorHead] = HeadMemory()
+        self._turn_end = TurnEnd()
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
         self._apart: set[UpstreamConnection] = set()
@@ -97,7 +99,7 @@ class UpstreamPool:
 
     async def connect_anew(self) -> UpstreamConnection:
         """A new connection, whatever their number. Raises an UpstreamError; no byte was sent then."""
-        connection = UpstreamConnection(asyncio.get_running_loop(), self._memory, self._forget)
+        connection = UpstreamConnection(asyncio.get_running_loop(), self._memory, self._turn_end, self._forget)
         self._open.add(connection)
         try:
             await self._dialer.dial(connection)
@@ -110,7 +112,8 @@ class UpstreamPool:
         """A new connection beside the others, for one exchange that may become a tunnel. Raises an UpstreamError."""
         if len(self._apart) >= MAX_TUNNELS:
             raise UpstreamBusy(retry_after=_RETRY_AFTER)
-        connection = UpstreamConnection(asyncio.get_running_loop(), HeadMemory(), self._apart.discard)
+        loop = asyncio.get_running_loop()
+        connection = UpstreamConnection(loop, HeadMemory(), self._turn_end, self._apart.discard)
         connection.use_once()
         self._apart.add(connection)
         try:
@@ -122,10 +125,9 @@ class UpstreamPool:
 
     def release(self, connection: UpstreamConnection, now: float) -> None:
         """Give a connection back after an exchange; it is closed unless it can be used again."""
-        if not connection.is_reusable or self._is_retired:
+        if self._is_retired or not connection.rest(now):
             connection.close()
             return
-        connection.rest(now)
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():

@@ -69,6 +69,12 @@ class HeadReader(Generic[Message, Head]):
 
         None while more is to come. Raises aiohttp's HttpProcessingError.
         """
+        if not self._last and self._is_strict:
+            # Most requests have no body: what comes is a head and nothing else.
+            known = self._memory.get(data)
+            if known is not None:
+                self._size = 0
+                return known, b""
         while True:
             last = self._last
             if not last and data.startswith(b"\r\n"):

@@ -24,6 +24,38 @@ class Source(Protocol):
     def transport(self) -> asyncio.Transport | None: ...
 
 
+class Arrived:
+    """A body that came as a whole, with the head before it: an Incoming of which nothing is left to come."""
+
+    __slots__ = ("_octets",)
+
+    is_complete = True
+    is_bounded = True
+    left = 0
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+
+    @property
+    def is_read(self) -> bool:
+        return not self._octets
+
+    @property
+    def size(self) -> int:
+        """How many bytes are still to be taken."""
+        return len(self._octets)
+
+    def fail(self, error: Exception) -> None:
+        """Too late: it is here."""
+
+    def take(self) -> bytes:
+        octets, self._octets = self._octets, b""
+        return octets
+
+    async def read(self) -> bytes:
+        return self.take()
+
+
 class Incoming:
     """`left` is the number of bytes still to come where that is known; `decoder` is for a chunked body.
 

@@ -11,39 +11,70 @@ import asyncio
 _MOST_WAITING = 64 * 1024
 
 
+class TurnEnd:
+    """The connections of one event loop that have something to write when its turn ends."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: list[Outgoing] = []
+
+    def come(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        waiting.reverse()
+        try:
+            while waiting:
+                waiting.pop().flush()
+        finally:
+            if waiting:  # What is wrong with one of them is no reason to keep the others waiting.
+                asyncio.get_running_loop().call_soon(self.come)
+                self.waiting = [*reversed(waiting), *self.waiting]
+
+
 class Outgoing:
     """Bytes on their way to one transport, in order."""
 
-    __slots__ = ("_loop", "_pieces", "_size", "_transport")
+    __slots__ = ("_first", "_loop", "_rest", "_size", "_transport", "_turn_end")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, turn_end: TurnEnd) -> None:
         self._loop = loop
         self._transport = transport
-        self._pieces: list[bytes] = []
+        self._turn_end = turn_end
+        # Nearly always there is one piece: no list is made of it, and none joined.
+        self._first = b""
+        self._rest: list[bytes] = []
         self._size = 0
 
     def write(self, octets: bytes) -> None:
-        pieces = self._pieces
-        if not pieces:
-            self._loop.call_soon(self.flush)
-        pieces.append(octets)
+        if self._first:
+            self._rest.append(octets)
+        else:
+            self._first = octets
+            waiting = self._turn_end.waiting
+            if not waiting:
+                self._loop.call_soon(self._turn_end.come)
+            waiting.append(self)
         self._size += len(octets)
         if self._size > _MOST_WAITING:
             self.flush()
 
     def flush(self) -> None:
         """Hand over what waits; nothing, if it was handed over meanwhile."""
-        pieces = self._pieces
-        if pieces:
-            self._pieces, self._size = [], 0
+        octets = self._first
+        if octets:
+            if self._rest:
+                octets = b"".join((octets, *self._rest))
+            self.drop()
             if not self._transport.is_closing():
-                self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                self._transport.write(octets)
 
     def drop(self) -> None:
         """Forget what waits."""
-        self._pieces, self._size = [], 0
+        self._first, self._size = b"", 0
+        if self._rest:
+            self._rest = []
 
     @property
     def is_empty(self) -> bool:
         """Whether all of it has gone to the kernel."""
-        return not self._pieces and not self._transport.get_write_buffer_size()
+        return not self._first and not self._transport.get_write_buffer_size()

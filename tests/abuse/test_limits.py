@@ -20,8 +20,8 @@ from proxy.config.load import load
 from proxy.config.models import ProviderSettings, RouteSettings, ServerSettings
 from proxy.config.problems import ConfigError
 from proxy.errors import UpstreamProtocolError
-from proxy.gateway import body, caller, headers, inspection
-from proxy.gateway.body import Room
+from proxy.gateway import body, caller, headers, held_body, inspection
+from proxy.gateway.held_body import Room
 from proxy.gateway.route import Provider, Route
 from proxy.journal.journal import MOST_KEPT
 from proxy.tokens import answer_document, backoff, lifetime, login
@@ -72,7 +72,7 @@ LIMITS: dict[str, tuple[str, str]] = {
     "body": ("else none" if default(RouteSettings, "max_body") is None else "?", HERE + "test_a_body_at_the_limit_passes_and_one_beyond_it_does_not"),
     "body that a signature covers": (octets(body.HELD_LIMIT), "integration/test_facts_wyre.py::test_a_body_over_16_mib_is_refused_with_or_without_length_and_nothing_is_sent"),
     "of a body, kept for a second attempt": (octets(body.REPLAY_LIMIT), HERE + "test_a_body_within_the_limit_is_sent_again_and_a_longer_one_is_not"),
-    "bodies in memory, of all requests together": (octets(body.ROOM), HERE + "test_when_there_is_no_room_for_another_body_its_caller_is_told_to_come_again"),
+    "bodies in memory, of all requests together": (octets(held_body.ROOM), HERE + "test_when_there_is_no_room_for_another_body_its_caller_is_told_to_come_again"),
     "of a body on its way, in either direction": (octets(incoming.HIGH_WATER), _SLOW + "test_a_large_answer_to_a_slow_caller_occupies_no_memory"),
     "requests ahead on one connection": (octets(caller.MOST_AHEAD), "integration/test_gateway_faults.py::test_a_caller_who_pipelines_and_never_reads_is_not_answered_on_and_on"),
     "a caller who takes nothing of its answer": (seconds(caller.STALLED_SECONDS), _SLOW + "test_a_caller_who_takes_nothing_of_an_answer_is_given_up_in_the_end"),

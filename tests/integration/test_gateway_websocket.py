@@ -289,7 +289,7 @@ async def test_a_real_client_and_a_real_server_with_compression_and_a_subprotoco
     assert (client.close_code, client.close_reason) == (4001, "done")
     passage = proxy.passages[0]
     assert (passage.status, passage.error) == (101, None)
-    assert passage.request_bytes > 300_000 and passage.response_bytes > 300_000
+    assert passage.body.bytes_read > 300_000 and passage.response_bytes > 300_000
 
 
 async def test_large_messages_do_not_collect_in_memory() -> None:
@@ -424,13 +424,13 @@ async def test_heads_of_handshakes_do_not_drive_those_of_requests_out_of_memory(
     """Each has another key in it and never comes again."""
     async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
         await proxy.send(head_of(proxy, "Connection: close"))
-        (known,) = proxy.gateway.heads
+        (known,) = proxy.gateway.admission.heads
         for _ in range(3):
             key = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
             await proxy.send(
                 head_of(proxy, "Connection: Upgrade", "Upgrade: websocket", key) + head_of(proxy, "Connection: close")
             )
-        assert list(proxy.gateway.heads) == [known]
+        assert list(proxy.gateway.admission.heads) == [known]
 
 
 @pytest.mark.parametrize(
@@ -464,7 +464,7 @@ async def test_tunnels_leave_nothing_behind() -> None:
                     writer.transport.abort()
         await until(lambda: len(proxy.passages) == 20)
         await until(lambda: not asyncio.all_tasks() - before)
-        assert proxy.gateway.routes.find("/a").provider.pool._apart == set()  # type: ignore[union-attr]
+        assert proxy.gateway.admission.routes.find("/a").provider.pool._apart == set()  # type: ignore[union-attr]
 
 
 async def test_what_is_no_websocket_is_passed_on_without_its_wish() -> None:

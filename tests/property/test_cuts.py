@@ -246,7 +246,7 @@ async def run(plans: list[Exchange]) -> None:
         assert not vendor.are_mixed, "one request in the middle of another"
         begun = sum(plan.leaves is None and plan.stops_reading is None for plan in plans)
         assert begun <= len(proxy.passages) <= len(plans)
-        assert len(proxy.gateway.heads) <= 256 and proxy.gateway._in_flight == 0
+        assert len(proxy.gateway.admission.heads) <= 256 and proxy.gateway.in_flight == 0
         assert len(pool._open) == len(pool._idle) and not pool._waiters and pool._reserved == 0
     for task in vendor.tasks:
         task.cancel()

@@ -29,6 +29,7 @@ FOUNDATION = {
     "proxy.listening": set(),
     "proxy.passed_sockets": {"proxy.listening"},
     "proxy.stamps": set(),
+    "proxy.request_id": set(),
     "proxy.background": set(),
     "proxy.watching": {"proxy.background", "proxy.stamps"},
     "proxy.asking": set(),
@@ -79,7 +80,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.schemes": set(),
     "proxy.schemes.requirements": _CORE,
     "proxy.schemes.base": {*_CORE, "proxy.tokens", "proxy.schemes.requirements"},
-    "proxy.gateway": {*_CORE, *_GATEWAY, "proxy.listening"},
+    "proxy.gateway": {*_CORE, *_GATEWAY, "proxy.listening", "proxy.request_id"},
     "proxy.config": {*_CORE, "proxy.listening", "proxy.schemes", "proxy.tokens", "proxy.presets"},
     "proxy.journal": {"proxy.errors"},
     "proxy.admin": {

@@ -278,7 +278,7 @@ def test_the_moment_of_the_last_good_load_is_told(metrics: Metrics) -> None:
 def test_the_state_is_looked_at_when_it_is_asked_for(metrics: Metrics) -> None:
     """So that a dropped token has no expiry any more, and a provider that is gone no state."""
     state = State(providers=(ProviderReading("io", "ok", TokenReading(expires_at=5.0)),))
-    metrics.show(lambda: state, dict)
+    metrics.show(lambda: state)
     metrics.provider("io")
     metrics.fetched("io", "ok", 0.1)
     assert value(metrics, "token_expiry_timestamp_seconds", provider="io") == 5.0

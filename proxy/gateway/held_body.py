@@ -1,0 +1,80 @@
+"""Bodies that are at hand: none, or one that came with its head. And the room that all held bodies share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from proxy.errors import NoRoomForBody
+from proxy.gateway.headers import RawHeaders
+
+# Of all bodies that are held or remembered at a time.
+ROOM = 256 * 1024 * 1024
+ROOM_AGAIN_SECONDS = 1
+
+
+class Room:
+    """How many bytes there is room for."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, size: int) -> bool:
+        """Whether there was so much room; if not, nothing is taken."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self._left += size
+
+
+class NoBody:
+    """A request that announces no body, or one of no bytes."""
+
+    held: bytes | None = b""
+    is_small = False
+    bytes_read = 0
+
+    def __init__(self, framing: RawHeaders = ()) -> None:
+        self.framing = framing
+
+    async def hold(self) -> bytes:
+        return b""
+
+    def release(self) -> None:
+        pass
+
+    def framed(self) -> AsyncIterator[bytes]:
+        raise AssertionError("held already")
+
+
+class ArrivedBody:
+    """One that came as a whole, with the head; it takes its room until `release`. Raises NoRoomForBody."""
+
+    __slots__ = ("_room", "bytes_read", "framing", "held")
+
+    is_small = True
+
+    def __init__(self, octets: bytes, room: Room) -> None:
+        self.bytes_read = size = len(octets)
+        if not room.take(size):
+            raise NoRoomForBody(retry_after=ROOM_AGAIN_SECONDS)
+        self._room = room
+        self.held: bytes | None = octets
+        self.framing: RawHeaders = ((b"Content-Length", b"%d" % size),)
+
+    async def hold(self) -> bytes:
+        return self.held or b""
+
+    def release(self) -> None:
+        self._room.give_back(self.bytes_read)
+
+    def framed(self) -> AsyncIterator[bytes]:
+        raise AssertionError("held already")
+
+
+NO_BODY = NoBody()
+EMPTY_BODY = NoBody(((b"Content-Length", b"0"),))
