@@ -45,8 +45,8 @@ class Readings:
     def retire(self, pools: Mapping[str, UpstreamPool]) -> None:
         """Keep what these have counted, by their providers' names."""
         for name, pool in pools.items():
-            self._waits[name] += pool.waits
-            self._waited_seconds[name] += pool.waited_seconds
+            self._waits[name] += pool.queue.waits
+            self._waited_seconds[name] += pool.queue.waited_seconds
 
     def _provider(self, settings: ProviderSettings, state: str, pool: UpstreamPool) -> ProviderReading:
         credential = settings.scheme.credential
@@ -59,10 +59,10 @@ class Readings:
                 pool.idle,
                 pool.tunnels,
                 pool.max_connections,
-                pool.waiting,
-                pool.max_waiting,
-                pool.waits + self._waits[settings.name],
-                pool.waited_seconds + self._waited_seconds[settings.name],
+                len(pool.queue),
+                pool.queue.most,
+                pool.queue.waits + self._waits[settings.name],
+                pool.queue.waited_seconds + self._waited_seconds[settings.name],
             ),
             self._clocks.of(settings.name, settings.base_url).skew,
         )

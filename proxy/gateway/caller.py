@@ -75,7 +75,7 @@ class CallerConnection(RequestHandler):
 
     __slots__ = (
         "_ahead", "_handle", "_has_ended", "_heads", "_is_ahead_paused", "_outgoing", "_refuse", "_turn_end", "body",
-        "deadline", "head", "is_busy", "is_surplus", "last_words",
+        "deadline", "head", "is_busy", "is_surplus", "last_words", "loop",
     )  # fmt: skip
 
     head: CallerHead
@@ -95,6 +95,7 @@ class CallerConnection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=0,  # `deadline` does this.
         )
+        self.loop = loop
         self._turn_end = turn_end
         self._handle = handle
         self._refuse = refuse
@@ -119,10 +120,6 @@ class CallerConnection(RequestHandler):
 
     # --- What the gateway uses ------------------------------------------------------------------------
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
     def write(self, octets: bytes) -> None:
         """Queue bytes of an answer. Raises CallerGone."""
         transport = self.transport
@@ -130,7 +127,6 @@ class CallerConnection(RequestHandler):
             raise CallerGone
         self._outgoing.write(octets)
 
-    @property
     def is_undrained(self) -> bool:
         """Whether the caller has so much to take yet that he is to be waited for."""
         return self._paused
@@ -173,7 +169,6 @@ class CallerConnection(RequestHandler):
     def socket(self) -> socket.socket | None:
         return None if self.transport is None else self.transport.get_extra_info("socket")
 
-    @property
     def may_stay(self) -> bool:
         """Whether another request can follow: after a body that was not read, nobody knows where it begins."""
         body = self.body
@@ -187,7 +182,7 @@ class CallerConnection(RequestHandler):
     @property
     def is_delivering(self) -> bool:
         """Whether a whole answer is still on its way to the caller."""
-        return not self.is_busy and self.transport is not None and not self._outgoing.is_empty
+        return not self.is_busy and self.transport is not None and not self._outgoing.is_empty()
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------
 

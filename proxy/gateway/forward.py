@@ -30,12 +30,12 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
     Raises a CallerError, CredentialError or UpstreamError.
     """
     provider, body = decision.route.provider, passage.body
-    if body.held is None and (provider.scheme.needs_body or body.is_small):
+    if body.held is None and (provider.needs_body or body.is_small):
         await body.hold()
         passage.begun = monotonic()
     send = send or _send
     answer, injection = await send(decision, caller, passage)
-    judged = provider.scheme.judged_statuses
+    judged = provider.judged_statuses
     if judged is not None and answer.status not in judged:
         return answer
     try:
@@ -74,7 +74,7 @@ async def _send(
     route, body, request = decision.route, passage.body, decision.request
     provider, method, held = route.provider, request.method, body.held
     scheme, pool = provider.scheme, provider.pool
-    if held != b"" and scheme.reads_body:
+    if held != b"" and provider.reads_body:
         request = OutboundRequest(method, request.origin, request.target, request.headers, held)
     injection = scheme.at_hand(request) or await authorized(route, request)
     passage.authorized = monotonic()

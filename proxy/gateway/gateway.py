@@ -17,7 +17,7 @@ from proxy.gateway.cors import answer_headers, preflight_answer
 from proxy.gateway.decision import Decision
 from proxy.gateway.forward import forward
 from proxy.gateway.guard import Guard
-from proxy.gateway.held_body import ROOM, ArrivedBody, NoBody, Room
+from proxy.gateway.held_body import NO_BODY, ROOM, ArrivedBody, NoBody, Room
 from proxy.gateway.passage import Passage, Witness
 from proxy.gateway.refusal import refusal, unrepeatable
 from proxy.gateway.relay import relay, relay_whole
@@ -75,7 +75,8 @@ class Gateway:
             _log.error("internal error", exc_info=error, extra={"request_id": passage.id})
             return self._refuse(caller, passage, ProxyError())
         finally:
-            passage.body.release()
+            if passage.body is not NO_BODY:
+                passage.body.release()
             self._under_way.remove(passage)
             if self.is_draining and not self._under_way:
                 self._quiet.set()
@@ -126,9 +127,9 @@ class Gateway:
             extra = (*extra, unrepeatable(answer.status))
         scheme = route.provider.scheme
         try:
-            if keep_alive and not extra and answer.is_here:
+            if keep_alive and not extra and answer.is_here():
                 passage.response_bytes = relay_whole(answer, caller, scheme)
-                if caller.is_undrained:
+                if caller.is_undrained():
                     await caller.drained()
             else:
                 passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
@@ -139,7 +140,7 @@ class Gateway:
 
     def _body(self, caller: CallerConnection, route: Route) -> CallerBody | ArrivedBody | NoBody:
         limit = route.max_body
-        if limit is None and route.provider.scheme.needs_body:
+        if limit is None and route.provider.needs_body:
             limit = HELD_LIMIT
         return caller_body(caller, limit, self.room)
 
@@ -161,7 +162,7 @@ class Gateway:
         return keep_alive
 
     def _keeps_alive(self, caller: CallerConnection) -> bool:
-        return caller.may_stay and not self.is_draining
+        return caller.may_stay() and not self.is_draining
 
     def _refuse(self, caller: CallerConnection, passage: Passage, error: ProxyError) -> bool:
         # Its traceback holds this request's frames, and with them its body, until the garbage collector comes by.

@@ -34,12 +34,11 @@ class Room:
 class NoBody:
     """A request that announces no body, or one of no bytes."""
 
-    held: bytes | None = b""
-    is_small = False
-    bytes_read = 0
-
     def __init__(self, framing: RawHeaders = ()) -> None:
         self.framing = framing
+        self.held: bytes | None = b""
+        self.is_small = False
+        self.bytes_read = 0
 
     async def hold(self) -> bytes:
         return b""

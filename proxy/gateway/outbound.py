@@ -53,9 +53,9 @@ def field_lines(headers: RawHeaders) -> bytes:
 def completed(begun: bytes, injection: Injection, framing: RawHeaders) -> bytes:
     """What a request begins with, and the fields of this one behind it."""
     if not framing:
-        return b"%b%b\r\n" % (begun, injection.lines)
+        return begun + injection.lines + b"\r\n"
     ((name, value),) = framing
-    return b"%b%b%b: %b\r\n\r\n" % (begun, injection.lines, name, value)
+    return b"".join((begun, injection.lines, name, b": ", value, b"\r\n\r\n"))
 
 
 def header_fields(headers: tuple[tuple[str, str], ...]) -> RawHeaders:

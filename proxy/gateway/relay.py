@@ -24,7 +24,7 @@ def relay_whole(answer: Answer, caller: CallerConnection, scheme: AuthScheme) ->
     Whoever calls it waits for the caller where he `is_undrained`.
     """
     octets = answer.read_nowait()
-    caller.write(b"%b\r\n%b" % (answer.head.lines or _lines(answer, scheme), octets))
+    caller.write((answer.head.lines or _lines(answer, scheme)) + octets)
     answer.finish(caller.loop.time())
     return len(octets)
 
@@ -44,8 +44,9 @@ async def relay(
     first = answer.read_nowait() if has_body else b""
     ends_here = not has_body or answer.is_read
     if extra or is_chunked or not keep_alive:
-        lines += more_lines(extra, is_chunked=is_chunked, keep_alive=keep_alive)
-    caller.write(b"%b\r\n%b" % (lines, _framed(first, last=ends_here) if is_chunked else first))
+        more = more_lines(extra, is_chunked=is_chunked, keep_alive=keep_alive)
+        lines = b"%b%b\r\n" % (lines.removesuffix(b"\r\n"), more)
+    caller.write(lines + (_framed(first, last=ends_here) if is_chunked else first))
     try:
         if ends_here:
             answer.finish(caller.loop.time())
@@ -59,7 +60,7 @@ async def relay(
 
 def _lines(answer: Answer, scheme: AuthScheme) -> bytes:
     head = answer.head
-    head.lines = lines = head_lines(head.status, relayed(head.headers, scheme.injected_query))
+    head.lines = lines = head_lines(head.status, relayed(head.headers, scheme.injected_query)) + b"\r\n"
     return lines
 
 

@@ -32,6 +32,20 @@ class Provider:
     drop_query: frozenset[str] = frozenset()
     graphql_subscriptions: bool = False
 
+    # What the scheme says of itself, at hand for every request.
+
+    @cached_property
+    def needs_body(self) -> bool:
+        return self.scheme.needs_body
+
+    @cached_property
+    def reads_body(self) -> bool:
+        return self.scheme.reads_body
+
+    @cached_property
+    def judged_statuses(self) -> frozenset[int] | None:
+        return self.scheme.judged_statuses
+
     @cached_property
     def hears_answers(self) -> bool:
         """Whether the scheme wants to know of each answer's header."""

@@ -164,7 +164,6 @@ class UpstreamConnection(asyncio.Protocol):
     def transport(self) -> asyncio.Transport | None:
         return self._transport
 
-    @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
@@ -181,7 +180,7 @@ class UpstreamConnection(asyncio.Protocol):
             or (body is not None and not body.is_complete)
             or transport is None
             or transport.is_closing()
-            or not self._outgoing.is_empty
+            or not self._outgoing.is_empty()
         ):
             return False
         self._answer = self.body = None

@@ -55,7 +55,6 @@ class Answer:
         """Whether the whole body has come and been read."""
         return not self._peeked and (self._body is None or self._body.is_read)
 
-    @property
     def is_here(self) -> bool:
         """Whether all of it has come, and its head says how long its body is, if it has one."""
         body = self._body

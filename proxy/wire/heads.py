@@ -69,12 +69,14 @@ class HeadReader(Generic[Message, Head]):
 
         None while more is to come. Raises aiohttp's HttpProcessingError.
         """
-        if not self._last and self._is_strict:
-            # Most requests have no body: what comes is a head and nothing else.
-            known = self._memory.get(data)
+        if not self._last:
+            # The parser is between two messages and need not see one that it has read before.
+            end = data.find(_END) + len(_END)
+            head, behind = (data, b"") if end == len(data) else (data[:end], data[end:])
+            known = self._memory.get(head)
             if known is not None:
                 self._size = 0
-                return known, b""
+                return known, behind
         while True:
             last = self._last
             if not last and data.startswith(b"\r\n"):
@@ -92,12 +94,6 @@ class HeadReader(Generic[Message, Head]):
                 return None, b""
             end = found + len(_END) - len(last)
             head, data = (data, b"") if end == len(data) else (data[:end], data[end:])
-            if not last:
-                # The parser is between two messages and need not see one that it has read before.
-                known = self._memory.get(head)
-                if known is not None:
-                    self._size = 0
-                    return known, data
             self._look_at(head)
             self._last = b""
             messages = self._feed(head)[0]

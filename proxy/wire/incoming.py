@@ -27,14 +27,11 @@ class Source(Protocol):
 class Arrived:
     """A body that came as a whole, with the head before it: an Incoming of which nothing is left to come."""
 
-    __slots__ = ("_octets",)
-
-    is_complete = True
-    is_bounded = True
-    left = 0
+    __slots__ = ("_octets", "is_complete")
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
+        self.is_complete = True
 
     @property
     def is_read(self) -> bool:

@@ -60,21 +60,19 @@ class Outgoing:
 
     def flush(self) -> None:
         """Hand over what waits; nothing, if it was handed over meanwhile."""
-        octets = self._first
+        octets, rest = self._first, self._rest
         if octets:
-            if self._rest:
-                octets = b"".join((octets, *self._rest))
-            self.drop()
+            self._first, self._size = b"", 0
+            if rest:
+                octets = b"".join((octets, *rest))
+                self._rest = []
             if not self._transport.is_closing():
                 self._transport.write(octets)
 
     def drop(self) -> None:
         """Forget what waits."""
-        self._first, self._size = b"", 0
-        if self._rest:
-            self._rest = []
+        self._first, self._rest, self._size = b"", [], 0
 
-    @property
     def is_empty(self) -> bool:
         """Whether all of it has gone to the kernel."""
         return not self._first and not self._transport.get_write_buffer_size()

@@ -247,7 +247,7 @@ async def run(plans: list[Exchange]) -> None:
         begun = sum(plan.leaves is None and plan.stops_reading is None for plan in plans)
         assert begun <= len(proxy.passages) <= len(plans)
         assert len(proxy.gateway.admission.heads) <= 256 and proxy.gateway.in_flight == 0
-        assert len(pool._open) == len(pool._idle) and not pool._waiters and pool._reserved == 0
+        assert len(pool._open) == len(pool._idle) and not pool.queue and pool.queue.reserved == 0
     for task in vendor.tasks:
         task.cancel()
     await asyncio.gather(*vendor.tasks, return_exceptions=True)
