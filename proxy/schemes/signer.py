@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from proxy.rendering import Rendering
-from proxy.schemes.base import OutboundRequest, require_clean
+from proxy.schemes.base import OutboundRequest
+from proxy.schemes.fields import require_clean
 from proxy.schemes.signing_scope import Moments, SigningScope
 from proxy.secret import Secret
 from proxy.template import Scope, Template, Value

@@ -65,7 +65,7 @@ _CORE = {
     "proxy.vendor_clock",
     "proxy.stamps",
 }
-_GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.wire", "proxy.schemes.base"}
+_GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.wire", "proxy.schemes.base", "proxy.schemes.fields"}
 _APP = {*_CORE, *FOUNDATION, "proxy.config", "proxy.tokens", "proxy.schemes", "proxy.upstream", "proxy.gateway"}
 
 # The module, or the package with all that is in it -> what it may import of the house beside itself.
@@ -78,7 +78,8 @@ ROOMS: dict[str, set[str]] = {
     "proxy.tokens": {*_CORE, "proxy.background"},
     "proxy.schemes": set(),
     "proxy.schemes.requirements": _CORE,
-    "proxy.schemes.base": {*_CORE, "proxy.tokens", "proxy.schemes.requirements"},
+    "proxy.schemes.fields": _CORE,
+    "proxy.schemes.base": {*_CORE, "proxy.tokens", "proxy.schemes.fields", "proxy.schemes.requirements"},
     "proxy.gateway": {*_CORE, *_GATEWAY, "proxy.listening"},
     "proxy.config": {*_CORE, "proxy.listening", "proxy.schemes", "proxy.tokens", "proxy.presets"},
     "proxy.journal": {"proxy.errors"},
@@ -141,7 +142,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.__main__": {"proxy.cli"},
 }
 
-_SCHEME = {*_CORE, "proxy.rendering", "proxy.tokens", "proxy.schemes.base", "proxy.schemes.requirements"}
+_SCHEME = {*_CORE, "proxy.tokens", "proxy.schemes.base", "proxy.schemes.fields", "proxy.schemes.requirements"}
 # A scheme knows no other scheme, only parts that several are made of.
 _PARTS = {
     "dating": set(),
