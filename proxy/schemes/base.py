@@ -80,15 +80,23 @@ class Injection:
         use: CredentialUse = "none",
         clock_version: int | None = None,
     ) -> None:
-        _fill(self, header_lines(headers), encoded(query), generation, use, clock_version)
+        _set_lines(self, header_lines(headers))
+        _set_added(self, encoded(query))
+        _set_generation(self, generation)
+        _set_use(self, use)
+        _set_clock_version(self, clock_version)
 
     @classmethod
     def written(
         cls, lines: bytes, added: str, generation: int | None, use: CredentialUse, clock_version: int | None
     ) -> Injection:
         """The injection of what has been written already, by a scheme that answers for every line of it."""
-        made = cls.__new__(cls)
-        _fill(made, lines, added, generation, use, clock_version)
+        made: Injection = _new(cls)
+        _set_lines(made, lines)
+        _set_added(made, added)
+        _set_generation(made, generation)
+        _set_use(made, use)
+        _set_clock_version(made, clock_version)
         return made
 
     def __repr__(self) -> str:
@@ -108,15 +116,7 @@ _set_added, _set_clock_version, _set_generation, _set_lines, _set_use = (
     getattr(Injection, name).__set__ for name in Injection.__slots__
 )
 
-
-def _fill(
-    made: Injection, lines: bytes, added: str, generation: int | None, use: CredentialUse, clock_version: int | None
-) -> None:
-    _set_lines(made, lines)
-    _set_added(made, added)
-    _set_generation(made, generation)
-    _set_use(made, use)
-    _set_clock_version(made, clock_version)
+_new = object.__new__
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from proxy.errors import BadHeader, CredentialRejected
 Pairs = tuple[tuple[str, str], ...]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_OCTET = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def require_clean(fields: Pairs) -> None:
@@ -18,6 +19,12 @@ def require_clean(fields: Pairs) -> None:
         # What is printable has none; to see that takes a fifth of the time.
         if not value.isprintable() and _CONTROL.search(value):
             raise CredentialRejected
+
+
+def require_clean_value(value: bytes) -> None:
+    """The same for one value, as it is written."""
+    if _CONTROL_OCTET.search(value):
+        raise CredentialRejected
 
 
 def header_lines(fields: Pairs) -> bytes:
