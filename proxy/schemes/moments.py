@@ -37,5 +37,6 @@ class Moments:
             taken[key] = now
             return now
         taken[key] = moment = last + 1
-        self._latest = max(self._latest, moment)
+        if moment > self._latest:  # noqa: PLR1730 - max() takes twice the time, for every request
+            self._latest = moment
         return moment
