@@ -53,6 +53,22 @@ class OutboundRequest:
         wanted = name.lower().encode()
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)
 
+    def with_body(self, body: bytes | None) -> OutboundRequest:
+        made: OutboundRequest = _new(OutboundRequest)
+        _set_method(made, self.method)
+        _set_origin(made, self.origin)
+        _set_target(made, self.target)
+        _set_headers(made, self.headers)
+        _set_body(made, body)
+        return made
+
+
+_new = object.__new__
+# By its slots, a frozen object is filled in half the time that `object.__setattr__` takes.
+_set_method, _set_origin, _set_target, _set_headers, _set_body = (
+    getattr(OutboundRequest, name).__set__ for name in ("method", "origin", "target", "headers", "body")
+)
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Injection:
@@ -111,12 +127,9 @@ class Injection:
         return decoded(self.added)
 
 
-# By its slots, a frozen object is filled in half the time that `object.__setattr__` takes.
-_set_added, _set_clock_version, _set_generation, _set_lines, _set_use = (
-    getattr(Injection, name).__set__ for name in Injection.__slots__
+_set_lines, _set_added, _set_generation, _set_use, _set_clock_version = (
+    getattr(Injection, name).__set__ for name in ("lines", "added", "generation", "use", "clock_version")
 )
-
-_new = object.__new__
 
 
 @dataclass(frozen=True, slots=True)

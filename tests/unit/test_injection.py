@@ -43,3 +43,9 @@ def test_the_head_on_the_wire_holds_what_was_written() -> None:
     assert head == (
         b"POST /p?q&a%20b=%C3%BC%2F HTTP/1.1\r\nHost: a.test\r\nX: 1\r\nY: \xc3\xa9\r\nContent-Length: 3\r\n\r\n"
     )
+
+
+def test_a_request_with_another_body_is_the_same_in_all_else() -> None:
+    bare = OutboundRequest("POST", "https://a.test", "/p?q", ((b"A", b"b"),))
+    assert bare.with_body(b"x") == OutboundRequest("POST", "https://a.test", "/p?q", ((b"A", b"b"),), b"x")
+    assert bare.body == b""
