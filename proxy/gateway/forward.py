@@ -13,7 +13,7 @@ from proxy.gateway.inspection import readable_body
 from proxy.gateway.outbound import completed, field_lines, request_line
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
-from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
+from proxy.schemes.base import AnswerHead, Injection
 from proxy.upstream.connection import StaleConnection
 from proxy.upstream.exchange import REPEATABLE_METHODS, Answer, exchange
 
@@ -75,7 +75,7 @@ async def _send(
     provider, method = route.provider, request.method
     scheme, pool, held = provider.scheme, provider.pool, body.held
     if held != b"":
-        request = OutboundRequest(method, request.origin, request.target, request.headers, held)
+        request = request.with_body(held)
     injection = await authorized(route, request)
     passage.authorized = monotonic()
     try:
