@@ -1,50 +1,82 @@
-"""Templates, filled in as far as they can be before the first request.
+"""Templates as formats of Python's own, `b"...%(name)b..."`: what is known is filled in, the rest takes one step.
 
-What is left are the places that differ from request to request, and secrets whose file may be written anew.
+`format % values` puts bytes into their places. Where a value is a format itself, what comes out is a format again; so a
+template is filled in by stages, what stays longest first. Text has its percent signs doubled once for each stage.
+
+What was filled in may be secret: a format is shown to nobody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from urllib.parse import quote
+
 from proxy.secret import Secret
-from proxy.template import Place, Scope, Template, Value, text_of
+from proxy.template import Part, Place, Scope, Template, text_of
+
+# Before the name of a place whose value is to be percent-encoded; no name of a template's has a space in it.
+QUOTED = b"quoted "
 
 
-class Rendering:
-    """`known` are values that stay. Shows nothing of itself: what was filled in may be secret."""
+class Formats:
+    """Makes formats for two stages. `known` are values that stay.
 
-    __slots__ = ("_is_lone", "_steps", "constant")
+    `unreserved` are names whose values are the same percent-encoded. `names` are those of all places in the formats;
+    `secrets` are those among them whose file may be written anew.
+    """
 
-    def __init__(self, template: Template, known: Scope) -> None:
-        # The name to look up, or what stands there anyway.
-        steps: list[tuple[str | None, Value]] = []
-        for part in template.parts:
-            value = known.get(part, part) if isinstance(part, Place) else part
-            if isinstance(value, Place):
-                steps.append((str(value), ""))
-            elif isinstance(value, Secret) and value.may_change:
-                steps.append((None, value))
-            elif steps and steps[-1][0] is None and isinstance(steps[-1][1], str):
-                steps[-1] = (None, steps[-1][1] + text_of(value))
-            else:
-                steps.append((None, text_of(value)))
-        self._steps = steps
-        self._is_lone = len(steps) == 1 and steps[0][0] is not None
-        # The text, where it is the same for every request.
-        self.constant: str | None = None
-        if not steps or (len(steps) == 1 and isinstance(steps[0][1], str) and not self._is_lone):
-            self.constant = text_of(steps[0][1]) if steps else ""
+    def __init__(self, known: Scope, unreserved: Collection[str] = ()) -> None:
+        self._known = known
+        self._unreserved = unreserved
+        self.names: set[bytes] = set()
+        self.secrets: dict[bytes, Secret] = {}
 
-    def text(self, scope: Scope) -> str:
-        """The text with every place filled in. Raises KeyError for a name that the scope lacks."""
-        if self.constant is not None:
-            return self.constant
-        if self._is_lone:
-            value = scope[self._steps[0][0]]  # type: ignore[index]
-            return value if type(value) is str else text_of(value)
-        values = [part if name is None else scope[name] for name, part in self._steps]
-        return "".join([value if type(value) is str else text_of(value) for value in values])
+    def of(self, template: Template) -> bytes:
+        return b"".join([self._part(part, is_quoted=False) for part in template.parts])
 
-    def octets(self, scope: Scope) -> bytes:
-        """As `text`, in UTF-8, for scopes in which some values are bytes (a request's body)."""
-        values = [part if name is None else scope[name] for name, part in self._steps]
-        return b"".join([value if type(value) is bytes else text_of(value).encode() for value in values])
+    def of_query(self, templates: Mapping[str, Template]) -> bytes:
+        """Parameters as they are written: percent-encoded (RFC 3986 unreserved stay as they are)."""
+        return b"&".join(
+            [
+                _text(name, is_quoted=True)
+                + b"="
+                + b"".join([self._part(part, is_quoted=True) for part in value.parts])
+                for name, value in templates.items()
+            ]
+        )
+
+    def _part(self, part: Part, *, is_quoted: bool) -> bytes:
+        value = self._known.get(part, part) if isinstance(part, Place) else part
+        if isinstance(value, Place):
+            name = value.encode()
+            is_quoted = is_quoted and value not in self._unreserved
+        elif isinstance(value, Secret) and value.may_change:
+            name = b"secret %d" % len(self.secrets)
+            self.secrets[name] = value
+        else:
+            return _text(text_of(value), is_quoted=is_quoted)
+        self.names.add(name)
+        if is_quoted:
+            name = QUOTED + name
+            self.names.add(name)
+        return place(name)
+
+
+def place(name: bytes) -> bytes:
+    """A format that is nothing but this place."""
+    return b"%%(%b)b" % name
+
+
+def escaped(octets: bytes) -> bytes:
+    """A format, for one stage, that says this."""
+    return octets.replace(b"%", b"%%")
+
+
+def quoted(octets: bytes) -> bytes:
+    """Percent-encoded."""
+    return quote(octets, safe="").encode()
+
+
+def _text(text: str, *, is_quoted: bool) -> bytes:
+    octets = text.encode("utf-8", "surrogateescape")
+    return escaped(escaped(quoted(octets) if is_quoted else octets))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 # Some gateways before a vendor's server decode once more than the server itself.
 _DECODING_ROUNDS = 3
@@ -42,14 +42,29 @@ def has_parameter(target: str, names: Collection[str]) -> bool:
 
 
 def add_parameters(target: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """The target with these parameters behind its own, percent-encoded (RFC 3986 unreserved stay as they are)."""
-    added = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in parameters])
+    """The target with these parameters behind its own."""
+    return add_encoded(target, encoded(parameters))
+
+
+def add_encoded(target: str, added: str) -> str:
+    """The target with parameters behind its own that are written already."""
     if not added:
         return target
     _, mark, query = target.partition("?")
     if not mark:
         return f"{target}?{added}"
     return f"{target}&{added}" if query else target + added
+
+
+def encoded(parameters: Iterable[tuple[str, str]]) -> str:
+    """Parameters as they are written: percent-encoded (RFC 3986 unreserved stay as they are)."""
+    return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in parameters])
+
+
+def decoded(added: str) -> tuple[tuple[str, str], ...]:
+    """The parameters of which `encoded` made this."""
+    pairs = [piece.partition("=") for piece in added.split("&")] if added else []
+    return tuple([(unquote(name), unquote(value)) for name, _, value in pairs])
 
 
 def _quoted(text: str) -> str:

@@ -9,16 +9,17 @@ from proxy.explain.explanation import Prepared
 from proxy.explain.presented import Presented
 from proxy.explain.signing import Facts, Signing
 from proxy.schemes.derived_key import decoded_key
-from proxy.schemes.hmac_signature import LONGEST_SHOWN, HmacSignature
+from proxy.schemes.hmac_signature import HmacSignature
 from proxy.schemes.signing_scope import (
     BODY_PLACES,
     DIGEST_PLACES,
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
-    SigningScope,
     iso_timestamp,
+    values_of_moment,
 )
+from proxy.schemes.string_to_sign import LONGEST_SHOWN
 from proxy.secret import Secret
 from proxy.target import add_parameters, canonical
 from proxy.template import Template, Value, variable_scope
@@ -42,7 +43,7 @@ def expected_signing(
     at = _moment(scheme, bound, said, wall)
     variables = variable_scope(scheme.variables)
     places = scheme.message.names | {name for text in scheme.query.values() for name in text.names}
-    scope: dict[str, Value] = {**variables, **SigningScope(places).of_moment(at, scheme.valid_for), **bound}
+    scope: dict[str, Value] = {**variables, **values_of_moment(places, at, scheme.valid_for), **bound}
     path, _, query = request.target.partition("?")
     added = [(name, text.render(scope)) for name, text in scheme.query.items() if "signature" not in text.names]
     pieces = [*query.split("&"), *(add_parameters("", [pair])[1:] for pair in added)]

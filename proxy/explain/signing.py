@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from re import fullmatch
 
 from proxy.schemes.base import OutboundRequest
-from proxy.schemes.signing_scope import SigningScope, unescaped
+from proxy.schemes.signing_scope import unescaped, values_of_request
 from proxy.template import Template, Value
 
 Pieces = tuple[str, ...]
@@ -50,7 +50,7 @@ class Signing:
         names = self.message.names
         scope = {
             **self.scope,
-            **SigningScope(names).of_request(request),
+            **values_of_request(names, request),
             "path": self.before_target + self.path,
             "target": self.before_target + target,
             "url": self.before_path + target,

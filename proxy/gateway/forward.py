@@ -13,7 +13,7 @@ from proxy.gateway.inspection import readable_body
 from proxy.gateway.outbound import completed, field_lines, request_line
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
-from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
+from proxy.schemes.base import AnswerHead, Injection
 from proxy.upstream.connection import StaleConnection
 from proxy.upstream.exchange import REPEATABLE_METHODS, Answer, exchange
 
@@ -75,11 +75,11 @@ async def _send(
     provider, method, held = route.provider, request.method, body.held
     scheme, pool = provider.scheme, provider.pool
     if held != b"" and provider.reads_body:
-        request = OutboundRequest(method, request.origin, request.target, request.headers, held)
+        request = request.with_body(held)
     injection = scheme.at_hand(request) or await authorized(route, request)
     passage.authorized = monotonic()
     try:
-        begun = decision.begun if not injection.query else request_line(request, injection) + decision.lines
+        begun = decision.begun if not injection.added else request_line(request, injection) + decision.lines
         if passage.trace is not None:
             begun += field_lines(passage.trace.attempt())
         head = completed(begun, injection, body.framing)

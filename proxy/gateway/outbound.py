@@ -9,8 +9,9 @@ from __future__ import annotations
 from proxy.gateway.headers import RawHeaders, passing
 from proxy.gateway.route import Route
 from proxy.gateway.target import provider_target
-from proxy.schemes.base import Injection, OutboundRequest, header_value, rendered
-from proxy.target import add_parameters, drop_parameters
+from proxy.schemes.base import Injection, OutboundRequest, rendered
+from proxy.schemes.fields import header_value
+from proxy.target import add_encoded, add_parameters, drop_parameters
 
 
 def outbound_request(
@@ -34,8 +35,7 @@ def request_head(route: Route, request: OutboundRequest, injection: Injection, f
 
 
 def request_line(request: OutboundRequest, injection: Injection) -> bytes:
-    target = add_parameters(request.target, injection.query) if injection.query else request.target
-    return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")
+    return f"{request.method} {add_encoded(request.target, injection.added)} HTTP/1.1\r\n".encode("ascii")
 
 
 def common_lines(route: Route, request: OutboundRequest) -> bytes:

@@ -21,9 +21,12 @@ class DerivedKey(Generic[Key]):
         self._derive = derive
         self._text = Secret(secret.reveal())
         self._key = derive(self._text.reveal())
+        self._may_change = secret.may_change
         self.version = 0
 
     def current(self) -> Key:
+        if not self._may_change:
+            return self._key
         text = self._secret.reveal()
         if text is not self._text.reveal() and text != self._text.reveal():
             self._text = Secret(text)

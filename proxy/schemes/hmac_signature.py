@@ -7,7 +7,6 @@ body. Every call makes a new timestamp and nonce, so that a replay is a new requ
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -28,7 +27,8 @@ from proxy.schemes.dating import REFUSALS, was_misdated
 from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
 from proxy.schemes.keyed_hash import KeyedHash
 from proxy.schemes.requirements import require_known_places
-from proxy.schemes.signer import Signer, early_and_late
+from proxy.schemes.signer import Signer
+from proxy.schemes.signing_heads import early_and_late
 from proxy.schemes.signing_scope import (
     BODY_PLACES,
     DIGEST_PLACES,
@@ -36,19 +36,19 @@ from proxy.schemes.signing_scope import (
     MOMENT_PLACES,
     REQUEST_PLACES,
     TARGET_PLACES,
-    SigningScope,
+    values_of_request,
+    values_of_target,
 )
+from proxy.schemes.string_to_sign import string_to_sign
 from proxy.schemes.token_bearing import TOKEN_SHOWN, take
-from proxy.secret import MASK, Secret
+from proxy.secret import Secret
 from proxy.template import Template, Value
 from proxy.tokens.credential import Credential
 from proxy.tokens.credential_key import credential_key
 from proxy.tokens.grant import TokenFields
 from proxy.tokens.login import log_in
 from proxy.tokens.login_request import LOGIN_PLACES, LoginRequest, login_scope
-from proxy.tokens.token import Grant
-
-LONGEST_SHOWN = 4096
+from proxy.tokens.token import Grant, Token
 
 
 @dataclass(kw_only=True, eq=False)
@@ -128,14 +128,26 @@ class HmacSignature(AuthScheme):
         return self._credential
 
     async def authorize(self, request: OutboundRequest) -> Injection:
+        if self._credential is None:
+            return self._signed(request, None)
+        token, _ = await take(self._credential)
+        return self._signed(request, token)
+
+    def at_hand(self, request: OutboundRequest) -> Injection | None:
+        if self._credential is None:
+            return self._signed(request, None)
+        token = self._credential.ready()
+        return None if token is None else self._signed(request, token)
+
+    def _signed(self, request: OutboundRequest, token: Token | None) -> Injection:
         assert request.body is not None, "the body is held for schemes that need it"
-        clock, scope, generation = self._provider.clock, dict[str, Value](), None
-        if self._credential is not None:
-            token, _ = await take(self._credential)
-            scope["token"], generation = token.value, token.generation
+        clock = self._provider.clock
         clock_version = clock.version if self._is_dated else None
-        query = self._signer.sign(request, scope, clock.wall())
-        return Injection(self._signer.headers(scope), query, generation, "signed", clock_version)
+        if token is None:
+            lines, added = self._signer.sign(request, clock.wall())
+            return Injection.written(lines, added, None, "signed", clock_version)
+        lines, added = self._signer.sign(request, clock.wall(), token.value.reveal())
+        return Injection.written(lines, added, token.generation, "signed", clock_version)
 
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         return was_misdated(self._provider, answer, injection)
@@ -146,32 +158,24 @@ class HmacSignature(AuthScheme):
         return Injection(masked(self.headers, scope), masked(early, scope) + masked(late, scope), use="signed")
 
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:
-        scope = self._shown(request)
-        shown = self.message.masked(scope).encode("utf-8", "surrogateescape")
-        cut = f", of which the first {LONGEST_SHOWN} are shown" if len(shown) > LONGEST_SHOWN else ""
-        # Byte by byte, so that a line break, a tab or a letter beyond ASCII cannot be overlooked.
-        lines = [
-            ("string to sign", shown[:LONGEST_SHOWN].decode("latin-1").encode("unicode_escape").decode()),
-            ("length of it", f"{len(shown)} bytes{cut}"),
-            ("sha256 of it", hashlib.sha256(shown).hexdigest()),
-        ]
-        if self.message.hides(scope) or any(
-            template.hides(scope) for template in early_and_late(self.query)[0].values()
-        ):
-            lines.append(("masked in it", f"{MASK} stands for a secret; length and SHA-256 are of the text as shown"))
+        lines = string_to_sign(self.message, early_and_late(self.query)[0], self._shown(request))
         key = f"key from {self.key.where}, {self.key_encoding}"
         return (*lines, ("algorithm", f"HMAC-{self.algorithm.upper()}, {self.encoding}; {key}"))
 
-    def _digest(self, message: bytes) -> str:
+    def _digest(self, message: bytes) -> bytes:
         return self._encoded(self._keyed.current().digest(message))
 
     def _shown(self, request: OutboundRequest) -> dict[str, Value]:
         """A scope fit to be shown: no token, and a URL in which secrets are masked. One request has one scope."""
         if self._last_shown is None or self._last_shown[0] is not request:
-            scope: dict[str, Value] = {**self._scope, "token": TOKEN_SHOWN}
-            self._signer.sign(request, scope, self._provider.clock.wall())
-            texts = SigningScope(self._names).of_target(request, masked(early_and_late(self.query)[0], scope))
-            self._last_shown = request, scope | {name: unquoted_mask(str(text)) for name, text in texts.items()}
+            values = self._signer.shown(request, self._provider.clock.wall(), TOKEN_SHOWN)
+            scope: dict[str, Value] = {
+                **{name: Secret("", "signed") if name.startswith("hmac.") else text for name, text in values.items()},
+                **values_of_request(self._names, request),
+                **self._scope,
+            }
+            texts = values_of_target(self._names, request, masked(early_and_late(self.query)[0], scope))
+            self._last_shown = request, scope | {name: unquoted_mask(text) for name, text in texts.items()}
         return self._last_shown[1]
 
     def _used_names(self) -> frozenset[str]:

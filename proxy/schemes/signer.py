@@ -1,20 +1,27 @@
 """Makes a signature for one request after the other: what `{{signature}}` stands for, and the fields around it.
 
-Whatever does not change from request to request is filled in beforehand.
+What the configuration and the request's head say is filled in already; here are the places that differ from request to
+request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from proxy.rendering import Rendering
-from proxy.schemes.base import OutboundRequest, require_clean
-from proxy.schemes.signing_scope import Moments, SigningScope
+from proxy.rendering import QUOTED, quoted
+from proxy.schemes.base import OutboundRequest
+from proxy.schemes.fields import require_clean_value
+from proxy.schemes.moments import Moments
+from proxy.schemes.signing_heads import SigningHead, SigningHeads
+from proxy.schemes.signing_scope import DECODED, OF_BODY, OF_MOMENT
 from proxy.secret import Secret
-from proxy.template import Scope, Template, Value
+from proxy.template import Scope, Template
 
-Fields = tuple[tuple[str, str], ...]
-Prepared = list[tuple[str, Rendering]]
+# What the open places of one request stand for, by their names.
+Values = dict[bytes, bytes]
+Make = Callable[[Values, SigningHead], bytes]
+
+_SIGNATURE = b"signature"
 
 
 class Signer:
@@ -32,50 +39,76 @@ class Signer:
         known: Scope,
         signed_alone: Mapping[str, Template],
         valid_for: float,
-        digest: Callable[[bytes], str],
+        digest: Callable[[bytes], bytes],
     ) -> None:
-        early, late = early_and_late(query)
-        self._message = Rendering(message, known)
-        self._headers = _prepared(headers, known)
-        self._early_query, self._late_query = _prepared(early, known), _prepared(late, known)
-        self._signed_alone = signed_alone
+        self._heads = SigningHeads(message, headers, query, known)
+        names = self._heads.names
+        self._of_moment = [(name, OF_MOMENT[name.decode()]) for name in names if name.decode() in OF_MOMENT]
         self._valid_for = valid_for
-        self._digest = digest
-        used = (message, *headers.values(), *query.values())
-        self._places = SigningScope({name for template in used for name in template.names})
-        self._moments = Moments()
-
-    def sign(self, request: OutboundRequest, scope: dict[str, Value], wall: float) -> Fields:
-        """The query to inject. Fills the scope with what the request, the moment and the signature are.
-
-        `wall` is the vendor's time, in seconds since the epoch.
-        """
-        places = self._places
-        places.fill(scope, request, self._moments.of(request, wall), self._valid_for)
-        for name, template in self._signed_alone.items():
+        self._others = [
+            *((name, _of_body(name.decode())) for name in names if name.decode() in OF_BODY and name != b"body"),
+            *((name, _of_secret(secret)) for name, secret in self._heads.secrets.items()),
             # As good as the secret that the vendor wants it for.
-            scope[f"hmac.{name}"] = Secret(self._digest(template.render_bytes({})), "signed")
-        query = _filled(self._early_query, scope)
-        places.fill_target(scope, request, query)
-        scope["signature"] = self._digest(self._message.octets(scope))
-        return query + _filled(self._late_query, scope) if self._late_query else query
+            *((f"hmac.{name}".encode(), _signed(template, digest)) for name, template in signed_alone.items()),
+            *((name, _quoted(name)) for name in names if name.startswith(QUOTED) and name != QUOTED + _SIGNATURE),
+            *((name, _decoded(name.decode())) for name in names if name.decode() in DECODED),
+        ]
+        self._quotes_signature = QUOTED + _SIGNATURE in names
+        self._unchecked = self._heads.unchecked
+        self._moments = Moments()
+        self._digest = digest
 
-    def headers(self, scope: Scope) -> Fields:
-        """The headers to inject. Raises CredentialRejected for a value that would end its field."""
-        fields = _filled(self._headers, scope)
-        require_clean(fields)
-        return fields
+    def sign(self, request: OutboundRequest, wall: float, token: str | None = None) -> tuple[bytes, str]:
+        """The header lines and the query parameters to add, as they are written.
+
+        `wall` is the vendor's time, in seconds since the epoch. Raises CredentialRejected for a header that would hold
+        a control character.
+        """
+        head = self._heads.of(request)
+        values = self._values(head, request, wall, token)
+        for name in self._unchecked:
+            require_clean_value(values[name])
+        return head.lines % values, (head.added % values).decode("ascii")
+
+    def shown(self, request: OutboundRequest, wall: float, token: str) -> dict[str, bytes]:
+        """What the templates' open places stand for, as it would be signed. `hmac.NAME` is not to be seen."""
+        values = self._values(self._heads.of(request), request, wall, token)
+        return {name.decode(): value for name, value in values.items() if b" " not in name}
+
+    def _values(self, head: SigningHead, request: OutboundRequest, wall: float, token: str | None) -> Values:
+        values: Values = {b"body": request.body or b""}
+        if self._of_moment:
+            moment = self._moments.of(request, wall)
+            for name, make in self._of_moment:
+                values[name] = make(moment, self._valid_for)
+        if token is not None:
+            values[b"token"] = token.encode("utf-8", "surrogateescape")
+        for name, make_other in self._others:
+            values[name] = make_other(values, head)
+        values[_SIGNATURE] = signature = self._digest(head.message % values)
+        if self._quotes_signature:
+            values[QUOTED + _SIGNATURE] = quoted(signature)
+        return values
 
 
-def early_and_late(query: Mapping[str, Template]) -> tuple[dict[str, Template], dict[str, Template]]:
-    """The parameters that are signed with the rest of the URL, and those that hold the signature."""
-    late = {name: template for name, template in query.items() if "signature" in template.names}
-    return {name: template for name, template in query.items() if name not in late}, late
+def _of_body(name: str) -> Make:
+    make = OF_BODY[name]
+    return lambda values, head: make(values[b"body"])
 
 
-def _prepared(templates: Mapping[str, Template], known: Scope) -> Prepared:
-    return [(name, Rendering(template, known)) for name, template in templates.items()]
+def _of_secret(secret: Secret) -> Make:
+    return lambda values, head: secret.reveal().encode()
 
 
-def _filled(prepared: Prepared, scope: Scope) -> Fields:
-    return tuple([(name, rendering.text(scope)) for name, rendering in prepared])
+def _signed(template: Template, digest: Callable[[bytes], bytes]) -> Make:
+    return lambda values, head: digest(template.render_bytes({}))
+
+
+def _quoted(name: bytes) -> Make:
+    plain = name.removeprefix(QUOTED)
+    return lambda values, head: quoted(values[plain])
+
+
+def _decoded(name: str) -> Make:
+    make = DECODED[name]
+    return lambda values, head: make((head.target % values).decode()).encode()

@@ -66,7 +66,7 @@ _CORE = {
     "proxy.vendor_clock",
     "proxy.stamps",
 }
-_GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.wire", "proxy.schemes.base"}
+_GATEWAY = {"proxy.gateway", "proxy.upstream", "proxy.wire", "proxy.schemes.base", "proxy.schemes.fields"}
 _APP = {*_CORE, *FOUNDATION, "proxy.config", "proxy.tokens", "proxy.schemes", "proxy.upstream", "proxy.gateway"}
 
 # The module, or the package with all that is in it -> what it may import of the house beside itself.
@@ -79,7 +79,8 @@ ROOMS: dict[str, set[str]] = {
     "proxy.tokens": {*_CORE, "proxy.background"},
     "proxy.schemes": set(),
     "proxy.schemes.requirements": _CORE,
-    "proxy.schemes.base": {*_CORE, "proxy.tokens", "proxy.schemes.requirements"},
+    "proxy.schemes.fields": _CORE,
+    "proxy.schemes.base": {*_CORE, "proxy.tokens", "proxy.schemes.fields", "proxy.schemes.requirements"},
     "proxy.gateway": {*_CORE, *_GATEWAY, "proxy.listening", "proxy.request_id"},
     "proxy.config": {*_CORE, "proxy.listening", "proxy.schemes", "proxy.tokens", "proxy.presets"},
     "proxy.journal": {"proxy.errors"},
@@ -142,7 +143,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.__main__": {"proxy.cli"},
 }
 
-_SCHEME = {*_CORE, "proxy.rendering", "proxy.tokens", "proxy.schemes.base", "proxy.schemes.requirements"}
+_SCHEME = {*_CORE, "proxy.tokens", "proxy.schemes.base", "proxy.schemes.fields", "proxy.schemes.requirements"}
 # A scheme knows no other scheme, only parts that several are made of.
 _PARTS = {
     "dating": set(),
@@ -153,15 +154,27 @@ _PARTS = {
     "keyed_hash": set(),
     "oauth2_client": {"dating", "jws", "token_bearing"},
     "signed_claims": {"derived_key", "jws"},
-    "signer": {"signing_scope"},
+    "moments": set(),
+    "signer": {"moments", "signing_heads", "signing_scope"},
+    "signing_heads": {"signing_scope"},
     "signing_scope": set(),
     "siwe": {"signing_scope"},
+    "string_to_sign": set(),
     "token_bearing": set(),
 }
 _SCHEMES = {
     "static": set(),
     "jwt": {"dating", "signed_claims", "token_bearing"},
-    "hmac_signature": {"dating", "derived_key", "keyed_hash", "signer", "signing_scope", "token_bearing"},
+    "hmac_signature": {
+        "dating",
+        "derived_key",
+        "keyed_hash",
+        "signer",
+        "signing_heads",
+        "signing_scope",
+        "string_to_sign",
+        "token_bearing",
+    },
     "token_exchange": {"dating", "guest", "jws", "signed_claims", "siwe", "token_bearing"},
     "oauth2_client_credentials": {"oauth2_client"},
     "oauth2_refresh_token": {"oauth2_client"},

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import BadTarget
 from proxy.gateway.target import check_target, provider_target
-from proxy.target import add_parameters, drop_parameters, has_parameter
+from proxy.target import add_encoded, add_parameters, decoded, drop_parameters, encoded, has_parameter
 
 REFUSED = [
     "", "x", "http://evil.test/x", "http://user@evil.test/", "*", "//evil.test/x", "/r//evil.test", "/\\evil.test",
@@ -152,3 +152,9 @@ def test_added_parameters_keep_their_order_and_cannot_break_out_of_their_place()
         "/x", [("b", "1"), ("a", "2&c=3#/é+%;"), ("k e=y", ""), ("é", "\u0661"), ("AZaz09-._~", "AZaz09-._~")]
     )
     assert added == "/x?b=1&a=2%26c%3D3%23%2F%C3%A9%2B%25%3B&k%20e%3Dy=&%C3%A9=%D9%A1&AZaz09-._~=AZaz09-._~"
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=4).map(tuple))
+def test_parameters_that_were_written_are_read_as_they_were(parameters: tuple[tuple[str, str], ...]) -> None:
+    assert decoded(encoded(parameters)) == parameters
+    assert add_encoded("/p?a", encoded(parameters)) == add_parameters("/p?a", parameters)
