@@ -51,12 +51,13 @@ class Transport(asyncio.Transport):
 class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = Transport(self)
+        self.pauses = self.resumes = 0
 
     def pause_reading(self) -> None:
-        pass
+        self.pauses += 1
 
     def resume_reading(self) -> None:
-        pass
+        self.resumes += 1
 
 
 @pytest.fixture
@@ -107,6 +108,20 @@ def test_a_buffer_that_nobody_has_any_more_is_used_again(begin: Begin) -> None:
         seen.add(id(piece.obj))
         del piece
     assert len(seen) == 1
+
+
+def test_pieces_in_different_buffers_are_taken_one_after_the_other(begin: Begin) -> None:
+    """One of both would be a copy."""
+    transport, body, connection = begin(2 * LONG)
+    for letter in b"ab":
+        transport.comes(bytes([letter]) * (SIZE - 1))
+    first = body.take()
+    assert connection.resumes == 0, "more than half of what may wait is still here"
+    second = body.take()
+    assert connection.resumes == 1
+    assert [(type(piece), piece[0], len(piece)) for piece in (first, second)] == [
+        (memoryview, letter, SIZE - 1) for letter in b"ab"
+    ]
 
 
 def test_small_pieces_do_not_hold_a_buffer(begin: Begin) -> None:
