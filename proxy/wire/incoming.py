@@ -11,6 +11,8 @@ from proxy.wire.chunks import ChunkDecoder
 # Above this many bytes the sender is paused until half of it has been taken; see docs/PERFORMANCE.md.
 HIGH_WATER = 512 * 1024
 _LOW_WATER = HIGH_WATER // 2
+# To put pieces of this size together would be to copy them.
+_LARGE = 64 * 1024
 
 
 class Source(Protocol):
@@ -129,6 +131,15 @@ class Incoming:
             self._wake()
         return behind
 
+    def take_back(self) -> bytes:
+        """The last piece that came, as if it had not come yet; b"" if it was taken."""
+        if not self._pieces or self._left is None:
+            return b""
+        data = self._pieces.pop()
+        self._size -= len(data)
+        self._left += len(data)
+        return data
+
     def end(self) -> None:
         """The connection ended, and with it a body that has no other end."""
         self.is_complete = True
@@ -143,16 +154,18 @@ class Incoming:
     # --- The reader's side ----------------------------------------------------------------------------
 
     def take(self) -> bytes:
-        """What is there; b"" if nothing is. Raises the error with which the body broke off."""
+        """What is there, of large pieces the first; b"" if nothing is. Raises the error the body broke off with."""
         if self._error is not None:
             raise self._error
         pieces = self._pieces
         if not pieces:
             return b""
-        data = pieces.popleft() if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        self._size = 0
-        if self._is_paused:
+        data = pieces.popleft()
+        if pieces and len(data) < _LARGE:
+            data = b"".join((data, *pieces))
+            pieces.clear()
+        self._size -= len(data)
+        if self._is_paused and self._size <= _LOW_WATER:
             self._is_paused = False
             self.source.resume_reading()
         return data

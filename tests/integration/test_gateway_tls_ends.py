@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +15,7 @@ from proxy.gateway.route import Provider, Route
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
+from proxy.wire.straight import LONG, SIZE, StraightReading
 from tests.served import Fixed, serve, status
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -92,6 +94,24 @@ async def test_one_that_was_cut_never_looks_whole_and_is_asked_for_once(answer: 
             assert status(got) == 502
     assert proxy.passages[0].error is not None
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("length", [LONG, LONG + 3 * SIZE + 12_345])
+async def test_a_long_body_is_whole_whatever_pieces_tls_brings_it_in(length: int) -> None:
+    octets = random.Random(length).randbytes(length)
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % length + octets
+    async with vendor(answer, farewell, []) as route, serve(route) as proxy:
+        got = await proxy.ask("GET /a/x")
+    assert got.partition(b"\r\n\r\n")[2] == octets
+    assert (proxy.passages[0].error, StraightReading.under_way) == (None, 0)
+
+
+async def test_a_long_body_that_was_cut_never_looks_whole() -> None:
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % (LONG + SIZE) + bytes(LONG)
+    async with vendor(answer, cut, []) as route, serve(route) as proxy:
+        with pytest.raises(ConnectionResetError):
+            await proxy.ask("GET /a/x")
+    assert proxy.passages[0].error is not None and StraightReading.under_way == 0
 
 
 @pytest.mark.parametrize("last", [b"\x88\x02\x03\xe8", b"\x88\x02\x03", b"\x81\x01x"])

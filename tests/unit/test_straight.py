@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -51,12 +52,13 @@ class Transport(asyncio.Transport):
 class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = Transport(self)
+        self.pauses = self.resumes = 0
 
     def pause_reading(self) -> None:
-        pass
+        self.pauses += 1
 
     def resume_reading(self) -> None:
-        pass
+        self.resumes += 1
 
 
 @pytest.fixture
@@ -107,6 +109,61 @@ def test_a_buffer_that_nobody_has_any_more_is_used_again(begin: Begin) -> None:
         seen.add(id(piece.obj))
         del piece
     assert len(seen) == 1
+
+
+def test_pieces_share_a_buffer_as_long_as_there_is_room_in_it(begin: Begin) -> None:
+    """TLS brings a quarter of one at a time: what a slow reader keeps of that is not four times its size."""
+    transport, body, _ = begin(10 * SIZE)
+    pieces = []
+    for letter in b"abcdef":
+        assert transport.comes(bytes([letter]) * (SIZE // 4)) == SIZE // 4
+        pieces.append(body.take())
+    assert [set(bytes(piece)) for piece in pieces] == [{letter} for letter in b"abcdef"]
+    assert len({id(piece.obj) for piece in pieces}) == 2  # type: ignore[attr-defined]
+
+
+def test_what_comes_behind_a_piece_that_waits_is_taken_with_it_and_not_copied(begin: Begin) -> None:
+    transport, body, connection = begin(2 * LONG)
+    for letter in b"abc":
+        transport.comes(bytes([letter]) * (SIZE // 4))
+    assert connection.pauses == 1
+    piece = body.take()
+    assert isinstance(piece, memoryview)
+    assert bytes(piece) == b"".join(bytes([letter]) * (SIZE // 4) for letter in b"abc")
+    assert body.take() == b""
+    assert body.left == 2 * LONG - 3 * (SIZE // 4)
+
+
+def test_pieces_in_different_buffers_are_taken_one_after_the_other(begin: Begin) -> None:
+    """One of both would be a copy."""
+    transport, body, connection = begin(2 * LONG)
+    for letter in b"ab":
+        transport.comes(bytes([letter]) * (SIZE - 1))
+    first = body.take()
+    assert connection.resumes == 0, "more than half of what may wait is still here"
+    second = body.take()
+    assert connection.resumes == 1
+    assert [(type(piece), piece[0], len(piece)) for piece in (first, second)] == [
+        (memoryview, letter, SIZE - 1) for letter in b"ab"
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_in_pieces_of_whatever_size_taken_and_kept_however_long_a_body_is_whole(begin: Begin, seed: int) -> None:
+    chance = random.Random(seed)
+    octets = chance.randbytes(3 * LONG)
+    transport, body, _ = begin(len(octets))
+    at, kept, got = 0, [], bytearray()
+    while at < len(octets):
+        at += transport.comes(octets[at : at + chance.choice([1, 60_000, 70_000, SIZE // 4, SIZE, 2 * SIZE])])
+        for _ in range(chance.choice([0, 0, 1, 2])):
+            kept.append(body.take())
+        for _ in range(chance.choice([0, 0, 1, len(kept)])):
+            got += kept.pop(0) if kept else b""
+    while piece := body.take():
+        kept.append(piece)
+    assert bytes(got) + b"".join(kept) == octets
+    assert body.is_read
 
 
 def test_small_pieces_do_not_hold_a_buffer(begin: Begin) -> None:
