@@ -127,6 +127,14 @@ class CallerConnection(RequestHandler):
             raise CallerGone
         self._outgoing.write(octets)
 
+    def offer(self, octets: bytes) -> bool:
+        """As `write`, and whether the caller takes more at once; nothing is raised, for `drained` will."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return False
+        self._outgoing.write(octets)
+        return not self._paused
+
     def is_undrained(self) -> bool:
         """Whether the caller has so much to take yet that he is to be waited for."""
         return self._paused
@@ -137,6 +145,8 @@ class CallerConnection(RequestHandler):
         To be awaited after every answer, unless nothing `is_undrained`: a caller who asks on and on and never reads
         would fill the memory.
         """
+        if self.transport is None or self.transport.is_closing():
+            raise CallerGone
         if not self._paused:
             return
         try:

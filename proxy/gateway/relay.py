@@ -66,11 +66,15 @@ def _lines(answer: Answer, scheme: AuthScheme) -> bytes:
 
 async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) -> int:
     written = 0
-    answer.stream()
-    await caller.drained()
-    while piece := await answer.read():
-        caller.write(_framed(piece, last=False) if is_chunked else piece)
+
+    def pass_on(piece: bytes) -> bool:
+        nonlocal written
         written += len(piece)
+        return caller.offer(_framed(piece, last=False) if is_chunked else piece)
+
+    await caller.drained()
+    while not answer.is_read:
+        await answer.pour(pass_on)
         await caller.drained()
     if is_chunked:
         caller.write(_LAST_CHUNK)

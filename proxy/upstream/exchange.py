@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from proxy.errors import UpstreamTimeout
 from proxy.upstream.connection import RawHeaders, UpstreamConnection, VendorHead
 from proxy.upstream.pool import UpstreamPool
-from proxy.wire.incoming import Incoming
+from proxy.wire.incoming import Incoming, Sink
 from proxy.wire.straight import read_straight
 
 # What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
@@ -83,10 +83,24 @@ class Answer:
         finally:
             self._connection.deadline.clear()
 
-    def stream(self) -> None:
-        """Whoever reads on passes each piece on at once and keeps none."""
-        if isinstance(self._body, Incoming):
-            read_straight(self._body)
+    async def pour(self, sink: Sink) -> None:
+        """Hand each piece of the body to the sink as it comes, until it has enough for now, or the body ends.
+
+        The sink passes each on at once and keeps none. Raises as `read` does.
+        """
+        body, deadline, seconds = self._body, self._connection.deadline, self._timeout
+        assert isinstance(body, Incoming)
+        read_straight(body)
+
+        def passed_on(piece: bytes) -> bool:
+            deadline.set(seconds)
+            return sink(piece)
+
+        deadline.set(seconds)
+        try:
+            await body.pour(passed_on)
+        finally:
+            deadline.clear()
 
     async def peek(self, limit: int) -> bytes | None:
         """The whole body if it has at most `limit` bytes, else None; either way it can still be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from proxy.wire.chunks import ChunkDecoder
@@ -13,6 +14,10 @@ HIGH_WATER = 512 * 1024
 _LOW_WATER = HIGH_WATER // 2
 # To put pieces of this size together would be to copy them.
 _LARGE = 64 * 1024
+
+
+# Takes a piece, and says whether it may have another one at once.
+Sink = Callable[[bytes], bool]
 
 
 class Source(Protocol):
@@ -68,6 +73,7 @@ class Incoming:
         "_left",
         "_loop",
         "_pieces",
+        "_sink",
         "_size",
         "_waiter",
         "is_complete",
@@ -89,6 +95,7 @@ class Incoming:
         self._size = 0
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
         self._error: Exception | None = None
         self.is_complete = left == 0
 
@@ -121,13 +128,20 @@ class Incoming:
         elif self._decoder is not None:
             data, behind = self._decoder.feed(data)
             self.is_complete = self._decoder.is_complete
-        if data:
+        if data and self._sink is not None:
+            if not self._sink(data):
+                self._sink = None
+                self._wake()
+            elif self.is_complete:
+                self._wake()
+        elif data:
             self._pieces.append(data)
             self._size += len(data)
             if self._size > HIGH_WATER and not self.is_complete and not self._is_paused:
                 self._is_paused = True
                 self.source.pause_reading()
-        if (data or self.is_complete) and self._waiter is not None:
+            self._wake()
+        elif self.is_complete:
             self._wake()
         return behind
 
@@ -179,6 +193,26 @@ class Incoming:
             finally:
                 self._waiter = None
         return self.take()
+
+    async def pour(self, sink: Sink) -> None:
+        """Hand each piece to the sink as soon as it comes, until it has enough for now, or the body ends.
+
+        Whoever reads piece by piece is woken for each, which for long bodies costs more than all that is done with it.
+        For one reader at a time. Raises the error with which the body broke off.
+        """
+        while self._pieces or self._error is not None:
+            if not sink(self.take()):
+                return
+        if self.is_complete:
+            return
+        self._sink = sink
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = self._sink = None
+        if self._error is not None:
+            raise self._error
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
