@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from proxy.errors import BodyTooLarge, NoRoomForBody
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RawHeaders
 from proxy.gateway.held_body import EMPTY_BODY, NO_BODY, ROOM_AGAIN_SECONDS, ArrivedBody, NoBody, Room
-from proxy.wire.incoming import Arrived, Incoming
+from proxy.wire.incoming import Arrived, Incoming, Sink
 from proxy.wire.straight import read_straight
 
 # A body that a signature covers is held in memory; this bounds it where the route names no max_body.
@@ -84,23 +82,42 @@ class CallerBody:
         self._room.give_back(self._taken)
         self._taken = 0
 
-    async def framed(self) -> AsyncIterator[bytes]:
-        """The body in pieces, in the framing that `framing` names; to be iterated once."""
+    async def pour(self, sink: Sink) -> bool:
+        """Hand on what comes, framed as `framing` says, until the sink has enough for now; whether that was all.
+
+        Raises BodyTooLarge, CallerTooSlow, MalformedRequest or CallerGone.
+        """
+        incoming, deadline = self._incoming, self._caller.deadline
         is_chunked = self._declared is None
-        read_straight(self._incoming)
-        while piece := await self._next():
+
+        def pass_on(piece: bytes) -> bool:
+            deadline.set(IDLE_SECONDS)
+            self.bytes_read += len(piece)
+            if self._is_beyond_its_limit:
+                return False
             self._remember(piece)
-            yield b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece
+            return sink(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
+
+        self._invite()
+        read_straight(incoming)
+        deadline.set(IDLE_SECONDS)
+        try:
+            await incoming.pour(pass_on)
+        finally:
+            deadline.clear()
+        if self._is_beyond_its_limit:
+            raise BodyTooLarge
+        if not incoming.is_read:
+            return False
         if self._kept is not None:
             self.held = bytes(self._kept)
         if is_chunked:
-            yield b"0\r\n\r\n"
+            sink(b"0\r\n\r\n")
+        return True
 
     async def _next(self) -> bytes:
         incoming = self._incoming
-        if not self._is_invited:
-            self._is_invited = True
-            self._caller.write(_CONTINUE)
+        self._invite()
         piece = incoming.take()
         if not piece and not incoming.is_complete:
             self._caller.deadline.set(IDLE_SECONDS)
@@ -109,9 +126,18 @@ class CallerBody:
             finally:
                 self._caller.deadline.clear()
         self.bytes_read += len(piece)
-        if self._limit is not None and self.bytes_read > self._limit:
+        if self._is_beyond_its_limit:
             raise BodyTooLarge
         return piece
+
+    @property
+    def _is_beyond_its_limit(self) -> bool:
+        return self._limit is not None and self.bytes_read > self._limit
+
+    def _invite(self) -> None:
+        if not self._is_invited:
+            self._is_invited = True
+            self._caller.write(_CONTINUE)
 
     def _remember(self, piece: bytes) -> None:
         if self._kept is None:

@@ -87,9 +87,7 @@ async def _send(
         if connection is None:
             connection = await (pool.connect_anew() if on_new_connection else pool.connect())
         passage.sent = sent = monotonic()
-        answer = await exchange(
-            connection, pool, method, head, held if held is not None else body.framed(), route.timeout
-        )
+        answer = await exchange(connection, pool, method, head, body if held is None else held, route.timeout)
         passage.credential = injection.use
         if passage.trace is not None:
             passage.trace.answered(answer.status)

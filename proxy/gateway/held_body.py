@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from proxy.errors import NoRoomForBody
 from proxy.gateway.headers import RawHeaders
+from proxy.wire.incoming import Sink
 
 # Of all bodies that are held or remembered at a time.
 ROOM = 256 * 1024 * 1024
@@ -46,7 +45,7 @@ class NoBody:
     def release(self) -> None:
         pass
 
-    def framed(self) -> AsyncIterator[bytes]:
+    async def pour(self, sink: Sink) -> bool:
         raise AssertionError("held already")
 
 
@@ -71,7 +70,7 @@ class ArrivedBody:
     def release(self) -> None:
         self._room.give_back(self.bytes_read)
 
-    def framed(self) -> AsyncIterator[bytes]:
+    async def pour(self, sink: Sink) -> bool:
         raise AssertionError("held already")
 
 

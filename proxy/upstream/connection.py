@@ -141,6 +141,13 @@ class UpstreamConnection(asyncio.Protocol):
             raise self._disconnected()
         self._outgoing.write(octets)
 
+    def offer(self, octets: bytes) -> bool:
+        """As `write`, and whether more may come at once; nothing is raised, for `drain` will."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        self._outgoing.write(octets)
+        return not self.writing_paused
+
     def write_eof(self) -> None:
         """Tell the vendor that nothing more will be written, where the connection can (TLS cannot)."""
         if self._transport is not None and self._transport.can_write_eof():
@@ -153,7 +160,7 @@ class UpstreamConnection(asyncio.Protocol):
             if self._drain_waiter is None:
                 self._drain_waiter = self._loop.create_future()
             await self._drain_waiter
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             raise self._disconnected()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from typing import Protocol
 
 from proxy.errors import UpstreamTimeout
 from proxy.upstream.connection import RawHeaders, UpstreamConnection, VendorHead
@@ -16,6 +16,14 @@ _PIECE = 64 * 1024
 
 # What RFC 9110 §9.2.1 calls safe: to send one again changes nothing at the vendor.
 REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Upload(Protocol):
+    """A request's body that is not here yet."""
+
+    async def pour(self, sink: Sink) -> bool:
+        """Hand on what comes until the sink has enough for now; whether that was all."""
+        ...
 
 
 class Answer:
@@ -134,13 +142,13 @@ async def exchange(
     pool: UpstreamPool,
     method: str,
     head: bytes,
-    body: bytes | AsyncIterator[bytes],
+    body: bytes | Upload,
     timeout: float,
 ) -> Answer:
     """Send a request and return as soon as the final answer's head is there.
 
-    `head` ends with the empty line and names the framing of `body`, which is the whole body, or chunks that are
-    already framed as `head` says. `timeout` is in seconds: between two parts of the request's body that the vendor
+    `head` ends with the empty line and names the framing of `body`, which is the whole body, or one that comes framed
+    as `head` says. `timeout` is in seconds: between two parts of the request's body that the vendor
     takes, from the end of the request to the answer's head, and between two reads of the answer's body. Raises an
     UpstreamError; StaleConnection where the request may be sent once more, on a new connection.
     """
@@ -151,8 +159,8 @@ async def exchange(
             connection.write(head + body)
         else:
             connection.write(head)
-            pieces = _pieces(body) if isinstance(body, bytes) else body
-            upload = asyncio.create_task(_send(connection, pieces, timeout))
+            sending = _send_held if isinstance(body, bytes) else _send
+            upload = asyncio.create_task(sending(connection, body, timeout))  # type: ignore[arg-type]
             upload.add_done_callback(_is_sent)
             await _sent_or_answered(answered, upload)
         connection.deadline.set(timeout)
@@ -166,20 +174,23 @@ async def exchange(
     return Answer(answer, connection, pool, upload, timeout)
 
 
-async def _send(connection: UpstreamConnection, body: AsyncIterator[bytes], timeout: float) -> None:
-    async for octets in body:
-        connection.write(octets)
-        if connection.writing_paused:
-            try:
-                async with asyncio.timeout(timeout):
-                    await connection.drain()
-            except TimeoutError:
-                raise UpstreamTimeout from None
+async def _send(connection: UpstreamConnection, body: Upload, timeout: float) -> None:
+    while not await body.pour(connection.offer):
+        await _drained(connection, timeout)
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+async def _send_held(connection: UpstreamConnection, body: bytes, timeout: float) -> None:
     for at in range(0, len(body), _PIECE):
-        yield body[at : at + _PIECE]
+        if not connection.offer(body[at : at + _PIECE]):
+            await _drained(connection, timeout)
+
+
+async def _drained(connection: UpstreamConnection, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await connection.drain()
+    except TimeoutError:
+        raise UpstreamTimeout from None
 
 
 async def _sent_or_answered(answered: asyncio.Future[VendorHead], upload: asyncio.Task[None]) -> None:
