@@ -6,7 +6,8 @@ from proxy.errors import BodyTooLarge, NoRoomForBody
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RawHeaders
 from proxy.gateway.held_body import EMPTY_BODY, NO_BODY, ROOM_AGAIN_SECONDS, ArrivedBody, NoBody, Room
-from proxy.wire.incoming import Arrived, Incoming, Sink
+from proxy.wire.arrived import Arrived
+from proxy.wire.incoming import Incoming, Sink
 from proxy.wire.straight import read_straight
 
 # A body that a signature covers is held in memory; this bounds it where the route names no max_body.

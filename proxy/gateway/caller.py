@@ -18,10 +18,11 @@ from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, Proxy
 from proxy.gateway.headers import special_fields
 from proxy.gateway.peer import has_hung_up
 from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong, RawRequestMessage, RequestHandler, Server
+from proxy.wire.arrived import Arrived
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, request_heads
-from proxy.wire.incoming import Arrived, Incoming
+from proxy.wire.incoming import Incoming
 from proxy.wire.outgoing import Outgoing, TurnEnd
 from proxy.wire.straight import read_plainly
 

@@ -14,8 +14,9 @@ from proxy.gateway.outbound import completed, field_lines, request_line
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
 from proxy.schemes.base import AnswerHead, Injection
+from proxy.upstream.answer import Answer
 from proxy.upstream.connection import StaleConnection
-from proxy.upstream.exchange import REPEATABLE_METHODS, Answer, exchange
+from proxy.upstream.exchange import REPEATABLE_METHODS, exchange
 
 # One attempt or more: what went out with which injection, and what came back.
 Send = Callable[[Decision, CallerConnection, Passage], Awaitable[tuple[Answer, Injection]]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from proxy.upstream.exchange import Answer
+from proxy.upstream.answer import Answer
 
 # An error that speaks of the token is a few hundred bytes; whatever is larger is an answer to the question.
 LIMIT = 16 * 1024

@@ -11,7 +11,7 @@ from proxy.gateway.headers import RELAYED, RawHeaders, passing
 from proxy.gateway.refusal import REASONS
 from proxy.schemes.base import AuthScheme
 from proxy.target import drop_parameters
-from proxy.upstream.exchange import Answer
+from proxy.upstream.answer import Answer
 
 _ADDRESSES = frozenset({b"location", b"content-location"})
 _LAST_CHUNK = b"0\r\n\r\n"

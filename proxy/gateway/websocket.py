@@ -23,7 +23,8 @@ from proxy.gateway.relay import head_lines
 from proxy.gateway.route import Route
 from proxy.gateway.subscription import PROTOCOLS, Subscription
 from proxy.schemes.base import AnswerHead, Injection, OutboundRequest
-from proxy.upstream.exchange import Answer, exchange
+from proxy.upstream.answer import Answer
+from proxy.upstream.exchange import exchange
 from proxy.wire.aiohttp_parts import RawRequestMessage
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 from proxy.upstream.tls import said_farewell
 from proxy.wire.aiohttp_parts import BadHttpMessage, HttpProcessingError, RawResponseMessage
+from proxy.wire.arrived import Arrived
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
 from proxy.wire.heads import HeadMemory, response_heads
-from proxy.wire.incoming import Arrived, Incoming
+from proxy.wire.incoming import Incoming
 from proxy.wire.outgoing import Outgoing, TurnEnd
 
 MAX_LINE = 16 * 1024

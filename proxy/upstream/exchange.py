@@ -1,4 +1,4 @@
-"""One request and its answer, over one connection."""
+"""One request over one connection, until its answer begins."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 from typing import Protocol
 
 from proxy.errors import UpstreamTimeout
-from proxy.upstream.connection import RawHeaders, UpstreamConnection, VendorHead
+from proxy.upstream.answer import Answer, is_sent
+from proxy.upstream.connection import UpstreamConnection, VendorHead
 from proxy.upstream.pool import UpstreamPool
-from proxy.wire.incoming import Incoming, Sink
-from proxy.wire.straight import read_straight
+from proxy.wire.incoming import Sink
 
 # What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
 _PIECE = 64 * 1024
@@ -24,117 +24,6 @@ class Upload(Protocol):
     async def pour(self, sink: Sink) -> bool:
         """Hand on what comes until the sink has enough for now; whether that was all."""
         ...
-
-
-class Answer:
-    """A vendor's answer: its head is here, its body comes by `read`. Must be ended by `finish` or `abort`."""
-
-    __slots__ = ("_body", "_connection", "_is_over", "_peeked", "_pool", "_timeout", "_upload", "head", "status")
-
-    def __init__(
-        self,
-        head: VendorHead,
-        connection: UpstreamConnection,
-        pool: UpstreamPool,
-        upload: asyncio.Task[None] | None,
-        timeout: float,
-    ) -> None:
-        self.head = head
-        self.status = head.status
-        self._body = connection.body
-        self._connection = connection
-        self._pool = pool
-        self._upload = upload
-        self._timeout = timeout
-        self._peeked = b""
-        self._is_over = False
-
-    @property
-    def headers(self) -> RawHeaders:
-        return self.head.headers
-
-    @property
-    def connection(self) -> UpstreamConnection:
-        """For whoever goes on with it in another protocol."""
-        return self._connection
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the whole body has come and been read."""
-        return not self._peeked and (self._body is None or self._body.is_read)
-
-    def is_here(self) -> bool:
-        """Whether all of it has come, and its head says how long its body is, if it has one."""
-        body = self._body
-        return body is None or (body.is_complete and self.head.length is not None)
-
-    def read_nowait(self) -> bytes:
-        """What is there already; b"" if nothing is. Raises an UpstreamError if the body broke off."""
-        if self._body is None:
-            return b""
-        if self._peeked:
-            peeked, self._peeked = self._peeked, b""
-            return peeked + self._body.take()
-        return self._body.take()
-
-    async def read(self) -> bytes:
-        """The next piece of the body, b"" at its end.
-
-        Raises UpstreamTimeout, UpstreamDisconnected or UpstreamProtocolError if the body breaks off.
-        """
-        piece = self.read_nowait()
-        if piece or self._body is None or self._body.is_complete:
-            return piece
-        self._connection.deadline.set(self._timeout)
-        try:
-            return await self._body.read()
-        finally:
-            self._connection.deadline.clear()
-
-    async def pour(self, sink: Sink) -> None:
-        """Hand each piece of the body to the sink as it comes, until it has enough for now, or the body ends.
-
-        The sink passes each on at once and keeps none. Raises as `read` does.
-        """
-        body, deadline, seconds = self._body, self._connection.deadline, self._timeout
-        assert isinstance(body, Incoming)
-        read_straight(body)
-
-        def passed_on(piece: bytes) -> bool:
-            deadline.set(seconds)
-            return sink(piece)
-
-        deadline.set(seconds)
-        try:
-            await body.pour(passed_on)
-        finally:
-            deadline.clear()
-
-    async def peek(self, limit: int) -> bytes | None:
-        """The whole body if it has at most `limit` bytes, else None; either way it can still be read."""
-        pieces, size = [], 0
-        while size <= limit and (piece := await self.read()):
-            pieces.append(piece)
-            size += len(piece)
-        self._peeked = b"".join(pieces)
-        return self._peeked if size <= limit else None
-
-    def finish(self, now: float) -> None:
-        """Nothing more will be read; the connection is used again if both sides are through."""
-        if self._upload is not None and not _is_sent(self._upload):
-            self.abort()
-        elif not self._is_over:
-            self._is_over = True
-            self._pool.release(self._connection, now)
-
-    def abort(self) -> None:
-        """Nobody wants the rest: the connection is closed, unless the answer is over and it may be another's."""
-        if self._is_over:
-            return
-        self._is_over = True
-        if self._upload is not None:
-            self._upload.cancel()
-        self._connection.close()
 
 
 async def exchange(
@@ -161,7 +50,7 @@ async def exchange(
             connection.write(head)
             sending = _send_held if isinstance(body, bytes) else _send
             upload = asyncio.create_task(sending(connection, body, timeout))  # type: ignore[arg-type]
-            upload.add_done_callback(_is_sent)
+            upload.add_done_callback(is_sent)
             await _sent_or_answered(answered, upload)
         connection.deadline.set(timeout)
         answer = await answered
@@ -202,7 +91,3 @@ async def _sent_or_answered(answered: asyncio.Future[VendorHead], upload: asynci
         raise
     if upload.done() and not answered.done():
         upload.result()
-
-
-def _is_sent(upload: asyncio.Task[None]) -> bool:
-    return upload.done() and not upload.cancelled() and upload.exception() is None

@@ -31,35 +31,6 @@ class Source(Protocol):
     def transport(self) -> asyncio.Transport | None: ...
 
 
-class Arrived:
-    """A body that came as a whole, with the head before it: an Incoming of which nothing is left to come."""
-
-    __slots__ = ("_octets", "is_complete")
-
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self.is_complete = True
-
-    @property
-    def is_read(self) -> bool:
-        return not self._octets
-
-    @property
-    def size(self) -> int:
-        """How many bytes are still to be taken."""
-        return len(self._octets)
-
-    def fail(self, error: Exception) -> None:
-        """Too late: it is here."""
-
-    def take(self) -> bytes:
-        octets, self._octets = self._octets, b""
-        return octets
-
-    async def read(self) -> bytes:
-        return self.take()
-
-
 class Incoming:
     """`left` is the number of bytes still to come where that is known; `decoder` is for a chunked body.
 
