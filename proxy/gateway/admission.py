@@ -30,7 +30,7 @@ class Admission:
     @routes.setter
     def routes(self, routes: RouteTable) -> None:
         self._routes = routes
-        for head in self.heads.values():
+        for head in self.heads.everything():
             head.decision = None  # It would keep the old routes, and all that hangs on them, in memory.
 
     def decision(self, passage: Passage) -> Decision:

@@ -7,8 +7,6 @@ later request whose head is the same to the byte.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 
 from proxy.errors import MalformedRequest, MethodNotAllowed, NoRoute, UnknownExpectation
 from proxy.gateway.caller import CallerHead
@@ -19,34 +17,45 @@ from proxy.gateway.outbound import common_lines, outbound_request, request_line
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 from proxy.gateway.trace import CallerTrace, caller_trace
-from proxy.schemes.base import Injection, OutboundRequest
+from proxy.schemes.base import OutboundRequest
 
 _REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 
 
-@dataclass(frozen=True, eq=False)
 class Decision:
     """`request` has no body and no credential yet; `lines` are its fields on the wire. `origin` is a web page's.
 
-    `guard` and `routes` are those by which it was decided. `has_trace` says that the request belongs to a trace, the
-    caller's or one that the route wants to be made.
+    `begun` are the request line, where nothing of a credential goes into it, and `lines`. `guard` and `routes` are
+    those by which it was decided. `has_trace` says that the request belongs to a trace, the caller's or one that the
+    route wants to be made. Not to be changed; one is made for each new head, and a frozen dataclass takes its time.
     """
 
-    guard: Guard
-    routes: RouteTable
-    route: Route
-    origin: str | None
-    is_preflight: bool
-    request: OutboundRequest = field(repr=False)
-    lines: bytes = field(repr=False)
-    caller_trace: CallerTrace | None = None
-    has_trace: bool = False
+    __slots__ = (
+        "begun", "caller_trace", "guard", "has_trace", "is_preflight", "lines", "origin", "request", "route", "routes",
+    )  # fmt: skip
 
-    @cached_property
-    def begun(self) -> bytes:
-        """The request line, where nothing of a credential goes into it, and `lines`."""
-        return request_line(self.request, Injection()) + self.lines
+    def __init__(
+        self,
+        guard: Guard,
+        routes: RouteTable,
+        route: Route,
+        origin: str | None,
+        request: OutboundRequest,
+        trace: CallerTrace | None,
+        *,
+        is_preflight: bool,
+    ) -> None:
+        self.guard = guard
+        self.routes = routes
+        self.route = route
+        self.origin = origin
+        self.is_preflight = is_preflight
+        self.request = request
+        self.lines = lines = common_lines(route, request)
+        self.begun = request_line(request) + lines
+        self.caller_trace = trace
+        self.has_trace = trace is not None or route.traceparent == "make"
 
 
 def decide(head: CallerHead, guard: Guard, routes: RouteTable, found: Callable[[Route | None], None]) -> Decision:
@@ -75,7 +84,4 @@ def decide(head: CallerHead, guard: Guard, routes: RouteTable, found: Callable[[
     if not asks_first:
         route.check(message.method, target, message.raw_headers)
     request = outbound_request(route, message.method, target, message.raw_headers, b"")
-    trace = caller_trace(fields)
-    has_trace = trace is not None or route.traceparent == "make"
-    lines = common_lines(route, request)
-    return Decision(guard, routes, route, origin, asks_first, request, lines, trace, has_trace)
+    return Decision(guard, routes, route, origin, request, caller_trace(fields), is_preflight=asks_first)

@@ -34,8 +34,9 @@ def request_head(route: Route, request: OutboundRequest, injection: Injection, f
     return completed(request_line(request, injection) + common_lines(route, request), injection, framing)
 
 
-def request_line(request: OutboundRequest, injection: Injection) -> bytes:
-    return f"{request.method} {add_encoded(request.target, injection.added)} HTTP/1.1\r\n".encode("ascii")
+def request_line(request: OutboundRequest, injection: Injection | None = None) -> bytes:
+    target = request.target if injection is None else add_encoded(request.target, injection.added)
+    return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")
 
 
 def common_lines(route: Route, request: OutboundRequest) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from proxy.wire.aiohttp_parts import (
@@ -35,14 +35,31 @@ _NO_LIMIT = 2**31 - 1
 class HeadMemory(dict[bytes, Head]):
     """What was made of header sections, by their bytes: programs ask the same thing again and again.
 
-    Bounded: of peers that never send the same twice it holds the last few.
+    Bounded, in two halves: when one is full, the other is forgotten. So what comes again and again stays, however many
+    come between that never do.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._older: dict[bytes, Head] = {}
 
     def keep(self, octets: bytes, head: Head) -> None:
         if len(octets) <= _LONGEST_REMEMBERED:
-            if len(self) >= _MOST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED // 2:
+                self._older = dict(self)
                 self.clear()
             self[octets] = head
+
+    def recall(self, octets: bytes) -> Head | None:
+        """What was made of these bytes, also if that was a while ago."""
+        head = self.get(octets)
+        if head is None and (head := self._older.pop(octets, None)) is not None:
+            self.keep(octets, head)
+        return head
+
+    def everything(self) -> Iterator[Head]:
+        yield from self.values()
+        yield from self._older.values()
 
 
 class HeadReader(Generic[Message, Head]):
@@ -73,7 +90,7 @@ class HeadReader(Generic[Message, Head]):
             # The parser is between two messages and need not see one that it has read before.
             end = data.find(_END) + len(_END)
             head, behind = (data, b"") if end == len(data) else (data[:end], data[end:])
-            known = self._memory.get(head)
+            known = self._memory.get(head) or self._memory.recall(head)
             if known is not None:
                 self._size = 0
                 return known, behind
