@@ -11,7 +11,7 @@ from bench import installed, proxies
 from bench.contender import CREDENTIAL, KEPT_CONNECTIONS, Contender, Plan
 from bench.installed import INSTALL, PROGRAMS, ROOT
 
-_CONFIG = """
+CONFIG = """
 server: {{listen: "127.0.0.1:{port}", admin: "127.0.0.1:0"}}
 providers:
   plain:
@@ -47,7 +47,7 @@ routes: {{/plain: plain, /signed: signed, /minted: minted, /fetched: fetched}}
 def ours(checkout: Path, plan: Plan) -> list[str]:
     """The proxy of a checkout, by that checkout's virtualenv if it has one."""
     ca = f'\n    ca_file: "{plan.ca}"' if plan.ca else ""
-    config = _CONFIG.format(port=plan.port, upstream=plan.upstream, credential=CREDENTIAL, ca=ca)
+    config = CONFIG.format(port=plan.port, upstream=plan.upstream, credential=CREDENTIAL, ca=ca)
     return run_ours(checkout, plan.write("authproxy.yaml", config))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from bench.cases import CASES
 from bench.contender import CALLERS_OWN, CREDENTIAL
 from bench.contenders import contenders
 from bench.figures import Figure, figure, paired_difference, paired_ratio, percentile
+from bench.in_process import CALLERS, KINDS
+from bench.installed import ROOT
 from bench.machine import described
 from bench.readme import BEGIN, END, MissingMarkers, replaced, summary
 from bench.rounds import Extent, Rows, in_turn
@@ -307,3 +311,10 @@ def test_where_it_was_measured_is_told_without_a_name() -> None:
     said = described([], Extent(1, 3))
     assert "3 paired rounds of 1 s" in said and platform.python_version() in said
     assert platform.node() not in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_request_can_be_counted_in_process(kind: str) -> None:
+    """The stand-ins give every request an answer; one that had none ends it with an error."""
+    command = [sys.executable, "-m", "bench.in_process", kind, str(2 * CALLERS)]
+    assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == 0
