@@ -27,6 +27,8 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 SHORTEST_WISH = 1.0
 LONGEST_WISH = 900.0
+# Two processes that tell of one refusal differ by its way through their store. Two in a row are a minute apart.
+SAME_REFUSAL = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,18 @@ class Backoff:
 
 
 def combined(one: Backoff, other: Backoff) -> Backoff:
-    """What two processes know of the same credential: the one that asks for more patience counts.
+    """What two processes know of the same credential: in each respect what asks for more patience counts.
 
-    Their refusals are not added up, since most often both tell of the same.
+    Refusals of which one of them alone knows count as well, however many older ones the other remembers.
     """
     later = max(one, other, key=lambda record: record.until)
+    refused_at = _known_to_either(one.refused_at, other.refused_at)
     return replace(
         later,
+        until=max(later.until, _budget_allows_from(refused_at)),
         refusals=max(one.refusals, other.refusals),
         troubles=max(one.troubles, other.troubles),
-        # Of two that fill the budget the one that began later asks for more.
-        refused_at=max(one.refused_at, other.refused_at, key=lambda moments: (len(moments), moments)),
+        refused_at=refused_at,
     )
 
 
@@ -127,3 +130,19 @@ def _after_refusal(before: Backoff, failure: LoginFailure, now: float) -> Backof
 def _budget_allows_from(refused_at: tuple[float, ...]) -> float:
     """From when on one more refusal would still be within the budget."""
     return refused_at[0] + HOUR if len(refused_at) == REFUSALS_AN_HOUR else -inf
+
+
+def _known_to_either(one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, ...]:
+    """The latest of all, as many as the budget has. What both tell of counts once, at the later of its two moments."""
+    moments: list[float] = []
+    while one and other:
+        if abs(one[0] - other[0]) < SAME_REFUSAL:
+            moments.append(max(one[0], other[0]))
+            one, other = one[1:], other[1:]
+        elif one[0] < other[0]:
+            moments.append(one[0])
+            one = one[1:]
+        else:
+            moments.append(other[0])
+            other = other[1:]
+    return tuple(sorted((*moments, *one, *other)))[-REFUSALS_AN_HOUR:]

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import inf
 from typing import Literal
 
 from hypothesis import Phase, settings
@@ -19,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.secret import Secret
+from proxy.tokens.backoff import SAME_REFUSAL
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.credential import Credential
 from proxy.tokens.failure import LoginRefused, LoginUnavailable
@@ -45,6 +48,8 @@ class SharedStore:
     is_away: bool = False
     troubles: list[WriteTrouble] = field(default_factory=list)
     setback: tuple[str, float] | None = None
+    # When logins were refused, as far as what was noted tells.
+    refused_at: set[float] = field(default_factory=set)
 
     def holder(self) -> Replica | None:
         if self.lease_ends is not None and self.clock.now() >= self.lease_ends:
@@ -62,7 +67,7 @@ class SharedStore:
             raise StoreUnavailable("away")
         if self.holder() is not replica:
             raise TurnLost("taken over")
-        self.setback = (text, self.clock.now())
+        self.setback, self.refused_at = (text, self.clock.now()), set(replica.refused_at)
 
     def write(self, replica: Replica, entry: Entry) -> None:
         trouble = self.troubles.pop(0) if self.troubles else None
@@ -73,7 +78,7 @@ class SharedStore:
         if self.entry is None or self.entry.serial != entry.serial:
             self.born = self.clock.now() - entry.age
         if entry.serial > (self.entry.serial if self.entry is not None else 0):
-            self.setback = None
+            self.setback, self.refused_at = None, set()
         self.entry = entry
         if trouble is not None:
             raise StoreUnavailable("the answer is lost")
@@ -87,6 +92,8 @@ class Replica:
     is_alive: bool = True
     credential: Credential = field(init=False)
     waiting: list[asyncio.Task[Token]] = field(default_factory=list)
+    # All refusals that this process can know of: its own, and those that it found noted when it had a turn.
+    refused_at: set[float] = field(default_factory=set)
     kind = "redis"
     is_shared = True
     trouble = None
@@ -112,6 +119,7 @@ class Replica:
                 break
             await asyncio.sleep(0)
         store.owner, store.lease_ends = self, None
+        self.refused_at |= store.refused_at
         try:
             yield Turn(found, True, write, store.heard(), note)
         finally:
@@ -149,7 +157,7 @@ class SharedTokenMachine(RuleBasedStateMachine):
         self.usable_until = 0.0
         self.unspent: set[str] = set()
         self.lost_by: dict[str, Replica] = {}
-        # Of those alone that everybody can know of.
+        # The pauses follow those alone that everybody can know of.
         self.refused_at: list[float] = []
         # With it a second login may be right; with an excuse, a caller may get none.
         self.trouble = self.excuse = False
@@ -198,8 +206,10 @@ class SharedTokenMachine(RuleBasedStateMachine):
             pauses = (60, 120, 300, 900)
             if now < self.refused_at[-1] + pauses[min(len(self.refused_at), 4) - 1] - 1e-6:
                 self.broken.append("a login in the pause after a refusal")
-            if sum(moment > now - 3600 + 1e-6 for moment in self.refused_at) >= 5:
-                self.broken.append("more than five refusals within an hour")
+        lately = sorted(moment for moment in replica.refused_at if moment > now - 3600 + 1e-6)
+        # Those of different processes that came within seconds may be taken for one.
+        if sum(later - earlier >= SAME_REFUSAL for earlier, later in pairwise([-inf, *lately])) >= 5:
+            self.broken.append("more than five refusals within an hour")
 
     @precondition(lambda self: self.calls)
     @rule(which=st.integers(0, 1), ending=st.sampled_from(["ok", "ok", "ok", "lost", "unreachable", "refused", "refused"]),
@@ -213,6 +223,8 @@ class SharedTokenMachine(RuleBasedStateMachine):
             margin = min(2.0, lifetime * 0.02) if self.single_live else min(60.0, lifetime / 5)
             self.usable_until = call.began + lifetime - margin - 1e-6
             self.refused_at = []
+            for knowing in (self.store, *self.replicas):
+                knowing.refused_at.clear()
             # A token that could not be stored is one that the other replica cannot know of.
             is_well = not self.store.troubles and not self.store.is_away and self.store.holder() is call.replica
             self.trouble = not is_well
@@ -226,6 +238,7 @@ class SharedTokenMachine(RuleBasedStateMachine):
         elif ending == "refused":
             self.excuse = True
             if call.sent is None:
+                call.replica.refused_at.add(self.clock.now())
                 is_noted = not self.store.is_away and self.store.holder() is call.replica
                 self.refused_at = [*self.refused_at, self.clock.now()] if is_noted else []
             call.ending.set_exception(LoginRefused("refused", status=401))
@@ -303,7 +316,7 @@ class SharedTokenMachine(RuleBasedStateMachine):
     @rule()
     def the_store_forgets_everything(self) -> None:
         self.store.entry, self.store.setback, self.trouble = None, None, True
-        self.refused_at = []
+        self.refused_at, self.store.refused_at = [], set()
 
     # --- Turning the loop -------------------------------------------------------------------------------------------
 
@@ -341,3 +354,20 @@ TestSharedTokens = SharedTokenMachine.TestCase
 TestSharedTokens.settings = settings(
     max_examples=100, stateful_step_count=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
+
+
+def test_a_replica_that_remembers_old_refusals_counts_those_of_one_that_began_anew() -> None:
+    """Found by the machine: the store forgets, one replica is started again, and the other has known the secret to be
+    bad for hours. Its old refusals hid the new one's from it, and from all who read what it noted: six within an hour.
+    """
+    machine = SharedTokenMachine()
+    machine.configure(single_live=True, has_initial=False)
+    try:
+        machine.live_with_a_bad_secret(times=8)
+        machine.the_store_forgets_everything()
+        machine.kill(which=1)
+        machine.ask(which=1)
+        machine.live_with_a_bad_secret(times=3)
+        machine.live_with_a_bad_secret(times=3)
+    finally:
+        machine.teardown()

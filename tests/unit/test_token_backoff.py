@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proxy.tokens.backoff import Backoff, after_failure, combined
+from proxy.tokens.backoff import REFUSALS_AN_HOUR, Backoff, after_failure, combined
 from proxy.tokens.failure import LoginFailure, LoginMalformed, LoginRefused, LoginUnavailable
 
 
@@ -107,13 +109,66 @@ def test_no_number_of_restarts_makes_more_than_five_refusals_an_hour() -> None:
 
 
 def test_of_two_records_each_part_that_asks_for_more_patience_counts() -> None:
-    """Whichever of them comes first, and their refusals are not added up."""
-    one = Backoff("refused", "one", 500.0, refusals=3, troubles=1, refused_at=(10.0, 20.0, 30.0))
-    other = Backoff("unavailable", "other", 400.0, refusals=1, troubles=7, refused_at=(25.0, 35.0))
-    expected = Backoff("refused", "one", 500.0, refusals=3, troubles=7, refused_at=(10.0, 20.0, 30.0))
+    """Whichever of them comes first."""
+    one = Backoff("refused", "one", 500.0, refusals=3, troubles=1, refused_at=(10.0, 100.0, 200.0))
+    other = Backoff("unavailable", "other", 400.0, refusals=1, troubles=7, refused_at=(100.0,))
+    expected = Backoff("refused", "one", 500.0, refusals=3, troubles=7, refused_at=(10.0, 100.0, 200.0))
     assert combined(one, other) == combined(other, one) == expected
     assert combined(replace(one, until=300.0), other) == replace(
-        other, refusals=3, troubles=7, refused_at=(10.0, 20.0, 30.0)
+        other, refusals=3, troubles=7, refused_at=(10.0, 100.0, 200.0)
     )
-    younger = replace(one, refused_at=(11.0, 20.0, 30.0))
-    assert combined(one, younger).refused_at == combined(younger, one).refused_at == (11.0, 20.0, 30.0)
+
+
+def refused(*moments: float) -> Backoff:
+    return Backoff("refused", "refused", moments[-1] + 60 if moments else 0.0, refused_at=moments)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ((), (), ()),
+        ((), (1.0,), (1.0,)),
+        ((0.0, 60.0, 180.0, 480.0, 1380.0), (9000.0, 9060.0), (180.0, 480.0, 1380.0, 9000.0, 9060.0)),
+        ((0.0, 9000.0), (4000.0, 9060.0), (0.0, 4000.0, 9000.0, 9060.0)),
+        ((0.0, 1000.0, 2000.0, 3000.0, 4000.0), (500.0, 1500.0), (1000.0, 1500.0, 2000.0, 3000.0, 4000.0)),
+    ],
+)
+def test_a_refusal_of_which_one_record_alone_tells_counts_beside_all_that_the_other_has(
+    one: tuple[float, ...], other: tuple[float, ...], both: tuple[float, ...]
+) -> None:
+    """However many the other has: those that are over would else hide the ones of this hour."""
+    assert combined(refused(*one), refused(*other)).refused_at == both
+    assert combined(refused(*other), refused(*one)).refused_at == both
+
+
+def test_a_refusal_of_which_both_tell_counts_once_though_they_heard_of_it_seconds_apart() -> None:
+    """At the later moment. Ten seconds apart are two refusals; and those of one record are as many as it tells of."""
+    assert combined(refused(0.0, 60.0), refused(0.1, 69.9)).refused_at == (0.1, 69.9)
+    assert combined(refused(0.0), refused(10.0)).refused_at == (0.0, 10.0)
+    assert combined(refused(0.0, 1.0, 2.0), refused(0.0, 1.0, 2.0)).refused_at == (0.0, 1.0, 2.0)
+    assert combined(refused(1.0, 2.0), refused(9.0)).refused_at == (2.0, 9.0)
+
+
+def test_two_records_that_fill_the_budget_together_alone_ask_for_the_rest_of_the_hour() -> None:
+    together = combined(refused(0.0, 60.0, 180.0), refused(1000.0, 1060.0))
+    assert not together.holds(3600.0)
+    assert together.holds(3599.0)
+    assert not combined(refused(0.0, 60.0), refused(1000.0, 1060.0)).holds(1120.0)
+
+
+HISTORIES = st.lists(st.floats(0, 20_000), max_size=5).map(sorted).map(tuple)
+
+
+@given(one=HISTORIES, other=HISTORIES, now=st.floats(0, 20_000))
+def test_together_they_leave_no_more_of_the_budget_than_either_alone(
+    one: tuple[float, ...], other: tuple[float, ...], now: float
+) -> None:
+    """And hearing the same again changes nothing."""
+    first, second = Backoff(refused_at=one), Backoff(refused_at=other)
+    together = combined(first, second)
+    assert together.refusals_left(now) <= min(first.refusals_left(now), second.refusals_left(now))
+    assert together.refusals_left(now) >= max(
+        0, first.refusals_left(now) + second.refusals_left(now) - REFUSALS_AN_HOUR
+    )
+    assert combined(together, together) == together
+    assert list(together.refused_at) == sorted(together.refused_at)

@@ -78,6 +78,22 @@ def test_the_same_refusals_heard_again_are_not_added_up() -> None:
     assert told(one.backoff, clock.now()) == before
 
 
+def test_what_a_process_remembers_of_yesterday_hides_no_refusal_of_this_hour_from_the_others() -> None:
+    """It kept a record longer than the store did, and a new process begins to fail: they still share one budget."""
+    clock = FakeClock()
+    old, _ = refused_times(clock, 5)
+    clock.advance(86_400)
+    began = clock.now()
+    new, text = refused_times(clock, 2)
+    for who in (old, new, old):
+        who.hear(Setback(text, 0.0))
+        clock.advance(who.backoff.until - clock.now())
+        text = who.failed(REFUSED)
+    new.hear(Setback(text, 0.0))
+    for who in (old, new):
+        assert who.backoff.until == pytest.approx(began + 3600)
+
+
 def test_of_two_full_budgets_the_later_one_counts() -> None:
     early, late = Backoff(refused_at=(1.0, 2.0, 3.0, 4.0, 5.0)), Backoff(refused_at=(2.0, 3.0, 4.0, 5.0, 6.0))
     assert combined(early, late).refused_at == combined(late, early).refused_at == late.refused_at
