@@ -75,6 +75,28 @@ async def test_an_injection_is_frozen(scheme: AuthScheme) -> None:
         injection.headers = ()  # type: ignore[misc]
 
 
+async def test_what_is_at_hand_is_what_would_be_authorized_and_costs_no_fetch(scheme: AuthScheme) -> None:
+    """Before there is a token, nothing is at hand: then `authorize` has to be awaited."""
+    first = scheme.at_hand(REQUEST)
+    assert (first is None) == (scheme.credential is not None)
+    assert scheme.credential is None or scheme.credential.fetches == 0
+    authorized = await scheme.authorize(REQUEST)
+    at_hand = scheme.at_hand(REQUEST)
+    assert at_hand is not None
+    assert [name for name, _ in at_hand.headers] == [name for name, _ in authorized.headers]
+    assert [name for name, _ in at_hand.query] == [name for name, _ in authorized.query]
+    assert at_hand.generation == authorized.generation
+
+
+async def test_a_scheme_whose_injection_depends_on_the_body_says_that_it_reads_it(scheme: AuthScheme) -> None:
+    """To the others the body is not shown."""
+    await scheme.authorize(REQUEST)
+    ours, other = scheme.at_hand(REQUEST), scheme.at_hand(REQUEST.with_body(b"another"))
+    assert ours is not None and other is not None
+    if not scheme.reads_body:
+        assert (ours.headers, ours.query) == (other.headers, other.query)
+
+
 async def test_nothing_is_injected_twice(scheme: AuthScheme) -> None:
     injection = await scheme.authorize(REQUEST)
     for names in ([name for name, _ in injection.headers], [name for name, _ in injection.query]):
