@@ -59,10 +59,6 @@ class Inspecting(Fixed):
 @dataclass
 class Witness:
     passages: list[Passage]
-    begun: list[Route] = field(default_factory=list)
-
-    def began(self, route: Route) -> None:
-        self.begun.append(route)
 
     def ended(self, passage: Passage, now: float) -> None:
         self.passages.append(passage)

@@ -181,6 +181,17 @@ async def test_a_body_at_the_limit_passes_and_one_beyond_it_does_not(framing: st
     assert [len(received.body) for received in vendor.requests][:1] == [1000]
 
 
+async def test_a_body_beyond_the_limit_is_not_waited_for_until_its_end() -> None:
+    """Which may never come."""
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a", max_body=1000)) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        fields = f"Host: 127.0.0.1:{proxy.port}\r\nTransfer-Encoding: chunked"
+        writer.write(f"POST /a/x HTTP/1.1\r\n{fields}\r\n\r\n3e9\r\n".encode() + b"x" * 1001)
+        async with asyncio.timeout(5):
+            assert status(await reader.readuntil(b"\r\n\r\n")) == 413
+        writer.close()
+
+
 async def test_a_body_within_the_limit_is_sent_again_and_a_longer_one_is_not() -> None:
     dead = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -142,6 +142,42 @@ async def test_a_body_that_does_not_come_is_a_408(framing: str) -> None:
         await clock.leap(31)
         assert status(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)) == 408
         writer.close()
+
+
+async def test_a_body_that_goes_on_slowly_is_given_the_time_that_it_takes() -> None:
+    """The limit is between two pieces, not for all of them; both ways."""
+    clock = Leaping()
+    steps: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        while True:
+            writer.write(await steps.get())
+
+    async with (
+        RawUpstream(respond=respond) as vendor,
+        serve(Route.to(provider(vendor.url), "/a", timeout=25.0)) as proxy,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(head(proxy, "POST /a/x", "Transfer-Encoding: chunked"))
+        for _ in range(5):
+            writer.write(b"1\r\nx\r\n")
+            await _passed(lambda: bool(vendor.requests))
+            await clock.leap(20)
+        writer.write(b"0\r\n\r\n")
+        assert status(await reader.readuntil(b"\r\n\r\n")) == 200
+        for piece in (b"1", b"2", b"3", b"4", b"5"):
+            await clock.leap(20)
+            await steps.put(piece)
+            assert await reader.readexactly(1) == piece
+        writer.close()
+
+
+async def _passed(happened: Callable[[], bool]) -> None:
+    while not happened():
+        await asyncio.sleep(0)
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 async def test_a_caller_who_takes_nothing_of_an_answer_is_given_up_in_the_end() -> None:

@@ -258,6 +258,28 @@ async def test_an_answer_that_ends_with_the_connection_is_relayed_whole() -> Non
     assert answer.endswith(b"9\r\nall of it\r\n0\r\n\r\n")
 
 
+@pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
+async def test_an_answer_of_unknown_length_that_comes_at_once_has_its_end_shown(ending: bytes) -> None:
+    """On a connection that is kept, a caller would otherwise wait for ever, or take the next answer for its rest."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if ending:
+            writer.write(b"HTTP/1.1 200 OK\r\n" + ending + b"\r\nabc")
+            writer.close()
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/acme")) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                writer.write(f"GET /acme/x HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert b"Transfer-Encoding: chunked\r\n" in head
+                assert await reader.readuntil(b"0\r\n\r\n") == b"3\r\nabc\r\n0\r\n\r\n"
+        writer.close()
+
+
 @pytest.mark.parametrize(
     "raw",
     [
