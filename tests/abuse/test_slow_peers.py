@@ -150,6 +150,7 @@ async def test_a_body_that_goes_on_slowly_is_given_the_time_that_it_takes() -> N
     steps: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"0\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
         while True:
             writer.write(await steps.get())

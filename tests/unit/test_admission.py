@@ -89,6 +89,18 @@ def test_routes_that_came_later_hold_for_heads_that_are_remembered(loop: asyncio
         asking.ask()
 
 
+def test_a_request_that_was_read_before_the_routes_changed_goes_by_the_new_ones(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Also where its head is not remembered any more, and so cannot be told."""
+    asking = Asking(Admission(Guard(8080), routes()), loop)
+    head = asking.ask().head
+    asking.admission.heads.clear()
+    asking.admission.routes = routes("/b")
+    with pytest.raises(NoRoute):
+        asking.admission.decision(Passage("GET", 0.0, head))
+
+
 def test_nothing_keeps_the_routes_of_before(loop: asyncio.AbstractEventLoop) -> None:
     """They hold credentials. Neither heads that came lately nor those that came a while ago do."""
     asking = Asking(Admission(Guard(8080), routes()), loop)
