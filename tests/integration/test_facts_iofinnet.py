@@ -117,11 +117,12 @@ async def test_a_due_token_serves_while_its_successor_is_fetched_in_the_backgrou
         emulator.hold_logins.clear()
         for _ in range(3):
             assert (await ask(proxy, "GET", "/io/v1/accounts")).status == 200
-        assert len(emulator.login_requests) == 2
+        await until(lambda: len(emulator.login_requests) == 2)
         emulator.hold_logins.set()
         await until(lambda: emulator.logins == 2)
         await until(lambda: _generation(proxy) == 2)
         assert (await ask(proxy, "GET", "/io/v1/accounts")).status == 200
+        assert len(emulator.login_requests) == 2
     tokens = [received.values("Authorization") for received in emulator.api_requests]
     assert len(set(tokens[:4])) == 1 and tokens[4] != tokens[0]
 
