@@ -6,6 +6,7 @@ import asyncio
 
 from proxy.upstream.connection import RawHeaders, UpstreamConnection, VendorHead
 from proxy.upstream.pool import UpstreamPool
+from proxy.wire.arrived import Arrived
 from proxy.wire.incoming import Incoming, Sink
 from proxy.wire.straight import read_straight
 
@@ -48,9 +49,8 @@ class Answer:
         return not self._peeked and (self._body is None or self._body.is_read)
 
     def is_here(self) -> bool:
-        """Whether all of it has come, and its head says how long its body is, if it has one."""
-        body = self._body
-        return body is None or (body.is_complete and self.head.length is not None)
+        """Whether all of it came in one piece, so that `read_nowait` gives all of it."""
+        return self._body is None or isinstance(self._body, Arrived)
 
     def read_nowait(self) -> bytes:
         """What is there already; b"" if nothing is. Raises an UpstreamError if the body broke off."""
