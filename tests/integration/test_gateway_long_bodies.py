@@ -189,3 +189,20 @@ async def test_an_answer_reaches_a_caller_whose_upload_had_to_wait_for_the_vendo
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
             assert await reader.readexactly(2) == b"no"
         writer.close()
+
+
+@pytest.mark.parametrize("length", [1, 65_536, 262_000, 262_145, 400_000, 524_289, 700_000, 1_500_000])
+async def test_answers_that_come_in_a_few_reads_of_one_turn_are_whole(length: int) -> None:
+    """A kernel has them all before anybody reads, and the event loop may read on as long as there is something."""
+    octets = content(length, length)
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + octets)
+
+    async with before(RawUpstream(respond=respond)) as proxy:
+        reader, writer = await opened(proxy, "GET /v/1")
+        async with asyncio.timeout(20):
+            for _ in range(8):
+                assert await body_of(reader) == octets
+                writer.write(f"GET /v/1 HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
+        writer.close()
