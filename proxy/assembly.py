@@ -154,6 +154,7 @@ def build_provider(
         settings.drop_headers,
         frozenset(settings.drop_query),
         settings.graphql_subscriptions,
+        clock,
     )
 
 

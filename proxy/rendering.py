@@ -62,9 +62,9 @@ class Formats:
         return place(name)
 
 
-def place(name: bytes) -> bytes:
-    """A format that is nothing but this place."""
-    return b"%%(%b)b" % name
+def place(name: bytes, *, of_number: bool = False) -> bytes:
+    """A format that is nothing but this place, of bytes or of a whole number."""
+    return b"%%(%b)%b" % (name, b"d" if of_number else b"b")
 
 
 def escaped(octets: bytes) -> bytes:

@@ -48,12 +48,15 @@ def add_parameters(target: str, parameters: Iterable[tuple[str, str]]) -> str:
 
 def add_encoded(target: str, added: str) -> str:
     """The target with parameters behind its own that are written already."""
-    if not added:
-        return target
+    return target + joint(target) + added if added else target
+
+
+def joint(target: str) -> str:
+    """What comes between a target and parameters behind its own."""
     _, mark, query = target.partition("?")
     if not mark:
-        return f"{target}?{added}"
-    return f"{target}&{added}" if query else target + added
+        return "?"
+    return "&" if query else ""
 
 
 def encoded(parameters: Iterable[tuple[str, str]]) -> str:

@@ -7,6 +7,7 @@ a request for what follows. Plain numbers, turned into series when somebody asks
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
 from itertools import accumulate
@@ -81,6 +82,24 @@ class RouteMetrics:
             key = (_label_of(method), _CODES.get(status, _OTHER))
             labelled[key] = labelled.get(key, 0) + count
         return labelled
+
+
+class PlainCounter(Collector):
+    """One counter with one label, for what every request may count."""
+
+    def __init__(self, name: str, text: str, label: str) -> None:
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        self._name, self._text, self._label = name, text, label
+
+    def begin(self, value: str) -> None:
+        """Let the series of this label's value be there, at 0."""
+        self.counts[value] += 0
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._text, labels=(self._label,))
+        for value, count in self.counts.items():
+            family.add_metric((value,), count)
+        yield family
 
 
 class TrafficCollector(Collector):

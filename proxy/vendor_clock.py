@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from math import inf
 
 from proxy.clock import Clock
 
@@ -24,6 +25,8 @@ LARGEST_SKEW = 86_400.0
 SLOWEST_ANSWER = 10.0
 # When our own wall clock is set, all that was learned of its error is void.
 OWN_JUMP = 2.0
+# So often it is looked whether it was, while nothing else is to be learned.
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 log = logging.getLogger("authproxy.clock")
@@ -40,35 +43,40 @@ def log_skew(provider: str, seconds: float) -> None:
 
 
 class VendorClock:
-    """`skew` is what the vendor's clock is ahead of ours, in seconds; `version` counts its changes."""
+    """`skew` is what the vendor's clock is ahead of ours, in seconds; `version` counts its changes.
+
+    `own_wall` is our own clock. Until `listens_from`, a reading of `now`, an answer has nothing to tell; a refusal may
+    always have.
+    """
 
     def __init__(self, clock: Clock, told: Callable[[float], None] = lambda skew: None) -> None:
         self.skew = 0.0
         self.version = 0
-        self._clock = clock
+        self.listens_from = -inf
+        self.now: Callable[[], float] = clock.now
+        self.own_wall: Callable[[], float] = clock.wall
         self._told = told
         self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
         self._next_sample = clock.now()
         self._own = clock.wall() - clock.now()
 
-    def now(self) -> float:
-        return self._clock.now()
-
     def wall(self) -> float:
-        return self._clock.wall() + self.skew
+        return self.own_wall() + self.skew
 
     def heard(self, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> None:
         """An answer came, so many seconds after its request was sent."""
-        now, wall = self._clock.now(), self._clock.wall()
+        now, wall = self.now(), self.own_wall()
         if abs(wall - now - self._own) > OWN_JUMP:
             self._samples.clear()
             self._apply(0.0)
         elif now < self._next_sample and len(self._samples) == SAMPLES:
+            self.listens_from = now + SECONDS_BETWEEN_LOOKS
             return
         self._own = wall - now
         self._next_sample = now + SECONDS_BETWEEN_SAMPLES
         moment = _fresh_date(headers)
         if moment is None or seconds > SLOWEST_ANSWER:
+            self.listens_from = now + SECONDS_BETWEEN_LOOKS
             return
         # The middle of the second that the field names, and of the time that the answer took.
         skew = moment + 0.5 - (wall - seconds / 2)

@@ -13,7 +13,8 @@ from proxy.explain.routing import OtherRoute, others, why_it_matched
 from proxy.explain.traces import passes_all_the_same, trace_fields
 from proxy.gateway.guard import check_page
 from proxy.gateway.headers import RawHeaders, special_fields
-from proxy.gateway.outbound import outbound_request, request_head
+from proxy.gateway.held_body import content_length
+from proxy.gateway.outbound import begun_head, outbound_request, request_head
 from proxy.gateway.route import Route
 from proxy.gateway.target import check_target
 from proxy.gateway.websocket import UPGRADE, handshake_request, names_websocket
@@ -122,10 +123,10 @@ def _removed_headers(way: Prepared, headers: RawHeaders) -> Iterator[Removed]:
 def _on_the_wire(way: Prepared, injection: Injection, trace: RawHeaders, traced_by: str) -> tuple[str, Iterator[Sent]]:
     """The target, and the fields in their order with whoever brought each."""
     body = way.shown.body or b""
-    framing: RawHeaders = ((b"Content-Length", b"%d" % len(body)),) if body else ()
+    framing = content_length(len(body)) if body else b""
     more = UPGRADE if way.is_handshake else ()
     request = replace(way.shown, headers=(*way.shown.headers, *trace, *more))
-    head = request_head(way.route, request, injection, framing).decode("latin-1").strip("\r\n")
+    head = request_head(begun_head(way.route, request), injection, framing).decode("latin-1").strip("\r\n")
     line, *fields = head.split("\r\n")
     target = line.split(" ")[1]
     if injection.query:
@@ -137,7 +138,7 @@ def _on_the_wire(way: Prepared, injection: Injection, trace: RawHeaders, traced_
         *[traced_by] * len(trace),
         *["authproxy"] * len(more),
         *["credential"] * of_credential,
-        *["authproxy"] * len(framing),
+        *["authproxy"] * bool(framing),
     ]
     pairs = ((field.partition(": "), by) for field, by in zip(fields, origins, strict=True))
     return target, (Sent(name, value, by) for (name, _, value), by in pairs)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from proxy.errors import BodyTooLarge, NoRoomForBody
 from proxy.gateway.caller import CallerConnection
-from proxy.gateway.headers import RawHeaders
-from proxy.gateway.held_body import EMPTY_BODY, NO_BODY, ROOM_AGAIN_SECONDS, ArrivedBody, NoBody, Room
+from proxy.gateway.held_body import (
+    EMPTY_BODY,
+    NO_BODY,
+    ROOM_AGAIN_SECONDS,
+    ArrivedBody,
+    NoBody,
+    Room,
+    content_length,
+)
 from proxy.wire.arrived import Arrived
 from proxy.wire.incoming import Incoming, Sink
 from proxy.wire.straight import read_straight
@@ -59,13 +66,11 @@ class CallerBody:
         return self._declared is not None and self._declared <= _SMALL
 
     @property
-    def framing(self) -> RawHeaders:
-        """The header that says where the body ends."""
+    def framing(self) -> bytes:
+        """The header that says where the body ends, as it is written."""
         if self._declared is not None:
-            return ((b"Content-Length", b"%d" % self._declared),)
-        if self.held is not None:
-            return ((b"Content-Length", b"%d" % len(self.held)),)
-        return ((b"Transfer-Encoding", b"chunked"),)
+            return content_length(self._declared)
+        return b"Transfer-Encoding: chunked\r\n" if self.held is None else content_length(len(self.held))
 
     async def hold(self) -> bytes:
         """The whole body. Raises BodyTooLarge, NoRoomForBody, CallerTooSlow, MalformedRequest or CallerGone."""
@@ -165,7 +170,7 @@ def caller_body(caller: CallerConnection, limit: int | None, room: Room) -> Call
     if declared == 0:
         return EMPTY_BODY
     if isinstance(incoming, Arrived):
-        if limit is not None and incoming.size > limit:
+        if limit is not None and declared is not None and declared > limit:
             raise BodyTooLarge
         return ArrivedBody(incoming.take(), room)
     expects = b"expect" in head.fields and head.message.version == (1, 1)

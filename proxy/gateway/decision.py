@@ -13,26 +13,27 @@ from proxy.gateway.caller import CallerHead
 from proxy.gateway.cors import is_preflight
 from proxy.gateway.guard import Guard, check_page
 from proxy.gateway.headers import check_framing, field_value
-from proxy.gateway.outbound import common_lines, outbound_request, request_line
+from proxy.gateway.outbound import begun_head, outbound_request
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 from proxy.gateway.trace import CallerTrace, caller_trace
-from proxy.schemes.base import OutboundRequest
+from proxy.schemes.base import AtHand, OutboundRequest
 
 _REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 
 
 class Decision:
-    """`request` has no body and no credential yet; `lines` are its fields on the wire. `origin` is a web page's.
+    """`request` has no body and no credential yet; `begun` is its head on the wire. `origin` is a web page's.
 
-    `begun` are the request line, where nothing of a credential goes into it, and `lines`. `guard` and `routes` are
-    those by which it was decided. `has_trace` says that the request belongs to a trace, the caller's or one that the
+    `at_hand` is the scheme's, and gives the credential; None before the first request. `guard` and `routes` are those
+    by which it was decided. `has_trace` says that the request belongs to a trace, the caller's or one that the
     route wants to be made. Not to be changed; one is made for each new head, and a frozen dataclass takes its time.
     """
 
     __slots__ = (
-        "begun", "caller_trace", "guard", "has_trace", "is_preflight", "lines", "origin", "request", "route", "routes",
+        "at_hand", "begun", "caller_trace", "guard", "has_trace", "is_preflight", "origin", "request", "route",
+        "routes",
     )  # fmt: skip
 
     def __init__(
@@ -52,8 +53,8 @@ class Decision:
         self.origin = origin
         self.is_preflight = is_preflight
         self.request = request
-        self.lines = lines = common_lines(route, request)
-        self.begun = request_line(request) + lines
+        self.begun = begun_head(route, request)
+        self.at_hand: AtHand | None = None
         self.caller_trace = trace
         self.has_trace = trace is not None or route.traceparent == "make"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from time import monotonic
 
 from proxy.errors import CredentialError
@@ -10,7 +11,7 @@ from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.decision import Decision
 from proxy.gateway.inspection import readable_body
-from proxy.gateway.outbound import completed, field_lines, request_line
+from proxy.gateway.outbound import field_lines, request_head
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
 from proxy.schemes.base import AnswerHead, Injection
@@ -37,7 +38,7 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
     send = send or _send
     answer, injection = await send(decision, caller, passage)
     judged = provider.judged_statuses
-    if judged is not None and answer.status not in judged:
+    if judged is not None and answer.status not in judged and not injection.awaits_verdict:
         return answer
     try:
         is_rejected = provider.scheme.rejected(await _judged(provider, answer), injection)
@@ -72,18 +73,16 @@ async def _send(
     decision: Decision, caller: CallerConnection, passage: Passage, *, on_new_connection: bool = False
 ) -> tuple[Answer, Injection]:
     """One attempt, and a second where a kept connection turned out to be dead and the method is safe."""
-    route, body, request = decision.route, passage.body, decision.request
-    provider, method, held = route.provider, request.method, body.held
-    scheme, pool = provider.scheme, provider.pool
-    if held != b"" and provider.reads_body:
-        request = request.with_body(held)
-    injection = scheme.at_hand(request) or await authorized(route, request)
+    route, body, method = decision.route, passage.body, decision.request.method
+    provider, held, at_hand = route.provider, body.held, decision.at_hand
+    pool = provider.pool
+    if at_hand is None:
+        at_hand = decision.at_hand = provider.scheme.prepare(decision.request)
+    injection = at_hand(held) or await authorized(route, replace(decision.request, body=held))
     passage.authorized = monotonic()
     try:
-        begun = decision.begun if not injection.added else request_line(request, injection) + decision.lines
-        if passage.trace is not None:
-            begun += field_lines(passage.trace.attempt())
-        head = completed(begun, injection, body.framing)
+        more = b"" if passage.trace is None else field_lines(passage.trace.attempt())
+        head = request_head(decision.begun, injection, body.framing, more)
         connection = None if on_new_connection else pool.kept(caller.loop, repeatable=method in REPEATABLE_METHODS)
         if connection is None:
             connection = await (pool.connect_anew() if on_new_connection else pool.connect())
@@ -92,15 +91,17 @@ async def _send(
         passage.credential = injection.use
         if passage.trace is not None:
             passage.trace.answered(answer.status)
-        if provider.hears_answers:
-            scheme.heard(answer.headers, monotonic() - sent)
+        clock = provider.watched_clock
+        if clock is not None and (answer.status >= 400 or clock.now() >= clock.listens_from):
+            clock.heard(answer.headers, monotonic() - sent)
     except StaleConnection:
         if on_new_connection or method not in REPEATABLE_METHODS or body.held is None:
             raise
     else:
         return answer, injection
     finally:
-        scheme.returned(injection)
+        if provider.counts_requests:
+            provider.scheme.returned(injection)
     # Others that were kept with it may be as dead.
     passage.repeats = 1
     passage.begun = monotonic()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from proxy.errors import NoRoomForBody
-from proxy.gateway.headers import RawHeaders
 from proxy.wire.incoming import Sink
 
 # Of all bodies that are held or remembered at a time.
 ROOM = 256 * 1024 * 1024
 ROOM_AGAIN_SECONDS = 1
+
+
+def content_length(size: int) -> bytes:
+    """The field that says so, as it is written."""
+    return b"Content-Length: %d\r\n" % size
 
 
 class Room:
@@ -33,7 +37,7 @@ class Room:
 class NoBody:
     """A request that announces no body, or one of no bytes."""
 
-    def __init__(self, framing: RawHeaders = ()) -> None:
+    def __init__(self, framing: bytes = b"") -> None:
         self.framing = framing
         self.held: bytes | None = b""
         self.is_small = False
@@ -62,7 +66,7 @@ class ArrivedBody:
             raise NoRoomForBody(retry_after=ROOM_AGAIN_SECONDS)
         self._room = room
         self.held: bytes | None = octets
-        self.framing: RawHeaders = ((b"Content-Length", b"%d" % size),)
+        self.framing = content_length(size)
 
     async def hold(self) -> bytes:
         return self.held or b""
@@ -75,4 +79,4 @@ class ArrivedBody:
 
 
 NO_BODY = NoBody()
-EMPTY_BODY = NoBody(((b"Content-Length", b"0"),))
+EMPTY_BODY = NoBody(content_length(0))

@@ -11,7 +11,10 @@ from proxy.gateway.route import Route
 from proxy.gateway.target import provider_target
 from proxy.schemes.base import Injection, OutboundRequest, rendered
 from proxy.schemes.fields import header_value
-from proxy.target import add_encoded, add_parameters, drop_parameters
+from proxy.target import add_parameters, drop_parameters, joint
+
+# The request line up to where injected parameters go, what joins them to it, and what comes behind them.
+BegunHead = tuple[bytes, bytes, bytes]
 
 
 def outbound_request(
@@ -29,19 +32,21 @@ def outbound_request(
     return OutboundRequest(method, provider.origin.text, upstream, (*kept, *fixed) if fixed else kept, body)
 
 
-def request_head(route: Route, request: OutboundRequest, injection: Injection, framing: RawHeaders) -> bytes:
-    """Request line and header section, with the empty line behind it."""
-    return completed(request_line(request, injection) + common_lines(route, request), injection, framing)
+def begun_head(route: Route, request: OutboundRequest) -> BegunHead:
+    """What is the same for every request that is asked like this."""
+    target = request.target
+    line = f"{request.method} {target}".encode("ascii")
+    rest = f" HTTP/1.1\r\nHost: {route.provider.origin.authority}\r\n".encode("ascii")
+    return line, joint(target).encode("ascii"), rest + field_lines(request.headers)
 
 
-def request_line(request: OutboundRequest, injection: Injection | None = None) -> bytes:
-    target = request.target if injection is None else add_encoded(request.target, injection.added)
-    return f"{request.method} {target} HTTP/1.1\r\n".encode("ascii")
-
-
-def common_lines(route: Route, request: OutboundRequest) -> bytes:
-    """The fields that go with every request that is asked like this."""
-    return f"Host: {route.provider.origin.authority}\r\n".encode("ascii") + field_lines(request.headers)
+def request_head(begun: BegunHead, injection: Injection, framing: bytes, more: bytes = b"") -> bytes:
+    """Request line and header section, with the empty line behind it; `framing` and `more` are lines of it."""
+    line, mark, rest = begun
+    added = injection.added
+    if added:
+        return b"".join((line, mark, added, rest, more, injection.lines, framing, b"\r\n"))
+    return b"".join((line, rest, more, injection.lines, framing, b"\r\n"))
 
 
 def field_lines(headers: RawHeaders) -> bytes:
@@ -49,14 +54,6 @@ def field_lines(headers: RawHeaders) -> bytes:
     for name, value in headers:
         lines += (name, b": ", value, b"\r\n")
     return b"".join(lines)
-
-
-def completed(begun: bytes, injection: Injection, framing: RawHeaders) -> bytes:
-    """What a request begins with, and the fields of this one behind it."""
-    if not framing:
-        return begun + injection.lines + b"\r\n"
-    ((name, value),) = framing
-    return b"".join((begun, injection.lines, name, b": ", value, b"\r\n\r\n"))
 
 
 def header_fields(headers: tuple[tuple[str, str], ...]) -> RawHeaders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from proxy.errors import DeniedByRoute, MethodNotAllowed
@@ -14,13 +14,14 @@ from proxy.target import canonical, has_parameter
 from proxy.template import Template
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import UpstreamPool
+from proxy.vendor_clock import VendorClock
 
 
 @dataclass(frozen=True, eq=False)
 class Provider:
     """One account at one API. `base_path` is "" or "/v1"; names in `drop_*` are canonical.
 
-    `graphql_subscriptions`: over WebSocket the credential is wanted in the first message too.
+    `graphql_subscriptions`: over WebSocket the credential is wanted in the first message too. `clock` is the vendor's.
     """
 
     name: str
@@ -31,25 +32,18 @@ class Provider:
     drop_headers: tuple[str, ...] = ()
     drop_query: frozenset[str] = frozenset()
     graphql_subscriptions: bool = False
+    clock: VendorClock | None = None
+    # What the scheme says of itself, at hand for every request; `watched_clock` is told of the vendor's answers.
+    needs_body: bool = field(init=False)
+    counts_requests: bool = field(init=False)
+    judged_statuses: frozenset[int] | None = field(init=False)
+    watched_clock: VendorClock | None = field(init=False)
 
-    # What the scheme says of itself, at hand for every request.
-
-    @cached_property
-    def needs_body(self) -> bool:
-        return self.scheme.needs_body
-
-    @cached_property
-    def reads_body(self) -> bool:
-        return self.scheme.reads_body
-
-    @cached_property
-    def judged_statuses(self) -> frozenset[int] | None:
-        return self.scheme.judged_statuses
-
-    @cached_property
-    def hears_answers(self) -> bool:
-        """Whether the scheme wants to know of each answer's header."""
-        return type(self.scheme).heard is not AuthScheme.heard
+    def __post_init__(self) -> None:
+        scheme = self.scheme
+        for name in ("needs_body", "counts_requests", "judged_statuses"):
+            object.__setattr__(self, name, getattr(scheme, name))
+        object.__setattr__(self, "watched_clock", self.clock if scheme.writes_time else None)
 
     @cached_property
     def outline(self) -> Injection:

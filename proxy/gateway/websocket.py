@@ -17,7 +17,7 @@ from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.decision import Decision
 from proxy.gateway.headers import RELAYED, RawHeaders, passing
-from proxy.gateway.outbound import request_head
+from proxy.gateway.outbound import begun_head, field_lines, request_head
 from proxy.gateway.passage import Passage
 from proxy.gateway.relay import head_lines
 from proxy.gateway.route import Route
@@ -52,17 +52,18 @@ class Handshake:
         passage.authorized = monotonic()
         try:
             more = UPGRADE if passage.trace is None else (*passage.trace.attempt(), *UPGRADE)
-            head = request_head(route, replace(request, headers=(*request.headers, *more)), injection, ())
+            head = request_head(begun_head(route, request), injection, b"", field_lines(more))
             connection = await provider.pool.connect_apart()
             passage.sent = sent = monotonic()
             answer = await exchange(connection, provider.pool, request.method, head, b"", route.timeout)
             passage.credential = injection.use
             if passage.trace is not None:
                 passage.trace.answered(answer.status)
-            if provider.hears_answers:
-                scheme.heard(answer.headers, monotonic() - sent)
+            if provider.watched_clock is not None:
+                provider.watched_clock.heard(answer.headers, monotonic() - sent)
         finally:
-            scheme.returned(injection)
+            if provider.counts_requests:
+                scheme.returned(injection)
         if answer.status == 101 and not self._is_right(
             answer.headers, with_extensions=not provider.graphql_subscriptions
         ):

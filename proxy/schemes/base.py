@@ -11,7 +11,7 @@ The dataclass fields of a scheme are its configuration keys, under `auth:`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote
@@ -53,40 +53,27 @@ class OutboundRequest:
         wanted = name.lower().encode()
         return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), None)
 
-    def with_body(self, body: bytes | None) -> OutboundRequest:
-        made: OutboundRequest = _new(OutboundRequest)
-        _set_method(made, self.method)
-        _set_origin(made, self.origin)
-        _set_target(made, self.target)
-        _set_headers(made, self.headers)
-        _set_body(made, body)
-        return made
 
-
-_new = object.__new__
-# By its slots, a frozen object is filled in half the time that `object.__setattr__` takes.
-_set_method, _set_origin, _set_target, _set_headers, _set_body = (
-    getattr(OutboundRequest, name).__set__ for name in ("method", "origin", "target", "headers", "body")
-)
-
-
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(init=False, repr=False)
 class Injection:
     """What to add to one request, kept as it is written. `generation` numbers the token in it; `use` is for the log.
 
-    `clock_version` is the vendor's clock's when it was made, None where no time is in it. A scheme that adds the same
-    to many requests may return the same Injection for them. `lines` are the headers with their line ends, `added` the
-    query parameters, percent-encoded. Raises BadHeader for a value that would end its line.
+    `clock_version` is the vendor's clock's when it was made, None where no time is in it. `awaits_verdict`: the scheme
+    wants to judge whatever is answered, for of what it injected nothing is known yet. `lines` are the headers with
+    their line ends, `added` the query parameters, percent-encoded. Not to be changed: a scheme that adds the same to
+    many requests may return the same Injection for them, and a frozen one takes twice the time to make.
+
+    Raises BadHeader for a value that would end its line.
     """
 
-    # By hand: with `slots=True` Python 3.11 cannot say that a property is frozen too.
-    __slots__ = ("added", "clock_version", "generation", "lines", "use")
+    __slots__ = ("added", "awaits_verdict", "clock_version", "generation", "lines", "use")
 
     lines: bytes
-    added: str
+    added: bytes
     generation: int | None
     use: CredentialUse
     clock_version: int | None
+    awaits_verdict: bool
 
     def __init__(
         self,
@@ -95,24 +82,28 @@ class Injection:
         generation: int | None = None,
         use: CredentialUse = "none",
         clock_version: int | None = None,
+        *,
+        awaits_verdict: bool = False,
     ) -> None:
-        _set_lines(self, header_lines(headers))
-        _set_added(self, encoded(query))
-        _set_generation(self, generation)
-        _set_use(self, use)
-        _set_clock_version(self, clock_version)
+        self.lines = header_lines(headers)
+        self.added = encoded(query).encode("ascii")
+        self.generation = generation
+        self.use = use
+        self.clock_version = clock_version
+        self.awaits_verdict = awaits_verdict
 
     @classmethod
     def written(
-        cls, lines: bytes, added: str, generation: int | None, use: CredentialUse, clock_version: int | None
+        cls, lines: bytes, added: bytes, generation: int | None, use: CredentialUse, clock_version: int | None
     ) -> Injection:
         """The injection of what has been written already, by a scheme that answers for every line of it."""
-        made: Injection = _new(cls)
-        _set_lines(made, lines)
-        _set_added(made, added)
-        _set_generation(made, generation)
-        _set_use(made, use)
-        _set_clock_version(made, clock_version)
+        made = _new(cls)
+        made.lines = lines
+        made.added = added
+        made.generation = generation
+        made.use = use
+        made.clock_version = clock_version
+        made.awaits_verdict = False
         return made
 
     def __repr__(self) -> str:
@@ -124,12 +115,13 @@ class Injection:
 
     @property
     def query(self) -> Pairs:
-        return decoded(self.added)
+        return decoded(self.added.decode("ascii"))
 
 
-_set_lines, _set_added, _set_generation, _set_use, _set_clock_version = (
-    getattr(Injection, name).__set__ for name in ("lines", "added", "generation", "use", "clock_version")
-)
+_new = object.__new__
+
+# Given a request's body (None while it is streamed), what to add to that request; None where one has to wait for it.
+AtHand = Callable[[bytes | None], Injection | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +159,8 @@ class AuthScheme(ABC):
 
     # True: the body is held, bounded by max_body, and given to authorize().
     needs_body: ClassVar[bool] = False
-    # Of which statuses `rejected` wants to be told; None for all of them.
-    judged_statuses: ClassVar[frozenset[int] | None] = None
+    # True: the time is written into requests, or into what they carry; so the vendor's clock is watched.
+    writes_time: ClassVar[bool] = False
     # Names that `headers` and `query` may use beside the variables.
     places: ClassVar[frozenset[str]] = frozenset()
 
@@ -204,17 +196,12 @@ class AuthScheme(ABC):
         not sent.
         """
 
-    def at_hand(self, request: OutboundRequest) -> Injection | None:
-        """What `authorize` would return, where nothing has to be waited for; None where it has to be asked.
+    def prepare(self, request: OutboundRequest) -> AtHand:
+        """Do beforehand what a request's head allows, its body aside; what is returned is kept with that head.
 
-        Asked first, for every request, since that takes less.
+        It gives what `authorize` would return, without a coroutine, and is asked first, for every request.
         """
-        return None
-
-    @property
-    def reads_body(self) -> bool:
-        """Whether `authorize` looks at the body; where it does not need it, only small ones are given."""
-        return self.needs_body
+        return _nothing_at_hand
 
     async def preview(self, request: OutboundRequest) -> Injection:
         """What `authorize` would add, fit to be shown: secrets masked, a placeholder for a token. No I/O."""
@@ -231,11 +218,18 @@ class AuthScheme(ABC):
         """Named lines that say how `authorize` comes to its injection, with secrets masked."""
         return ()
 
-    def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
-        """Called with every answer's header, and how long it took: for schemes that write the time somewhere."""
-
     def returned(self, injection: Injection) -> None:
-        """Called once for each authorize(): the request with this injection has its answer, or will get none."""
+        """Called once for each injection, if `counts_requests`: the request has its answer, or will get none."""
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether this scheme has to know when the requests with its injections are over."""
+        return False
+
+    @property
+    def judged_statuses(self) -> frozenset[int] | None:
+        """Of which statuses `rejected` wants to be told, whatever the injection awaits; None for all of them."""
+        return None
 
     @property
     def inspects_answer(self) -> bool:
@@ -245,7 +239,8 @@ class AuthScheme(ABC):
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         """Whether the answer says that the injected token died and a fresh authorize() may do better.
 
-        Called for every answer with one of `judged_statuses`; a scheme with tokens tells its credential what it saw.
+        Called for every answer with one of `judged_statuses`, and for every answer to an injection that awaits its
+        verdict; a scheme with tokens tells its credential what it saw.
         """
         return False
 
@@ -269,6 +264,10 @@ class AuthScheme(ABC):
     def injected_query(self) -> frozenset[str]:
         """The same for query parameters."""
         return frozenset(canonical(name) for name in self.query)
+
+
+def _nothing_at_hand(body: bytes | None) -> None:
+    """It has to be asked for."""
 
 
 def rendered(templates: Mapping[str, Template], scope: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:

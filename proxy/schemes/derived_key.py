@@ -38,6 +38,18 @@ class DerivedKey(Generic[Key]):
         return self._key
 
 
+def derived(secret: Secret, derive: Callable[[str], Callable[[bytes], bytes]]) -> Callable[[bytes], bytes]:
+    """A function that is made from a secret: itself where that stays, otherwise one that uses the newest."""
+    key = DerivedKey(secret, derive)
+    if not secret.may_change:
+        return key.current()
+
+    def current(octets: bytes) -> bytes:
+        return key.current()(octets)
+
+    return current
+
+
 def decoded_key(text: str, encoding: KeyEncoding) -> bytes:
     """The key's bytes. Raises ValueError, without the text, if they are not there in this encoding."""
     if not text:

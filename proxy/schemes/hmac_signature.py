@@ -8,6 +8,7 @@ body. Every call makes a new timestamp and nonce, so that a replay is a new requ
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -16,6 +17,7 @@ from pydantic import ConfigDict
 from proxy.duration import Seconds
 from proxy.schemes.base import (
     AnswerHead,
+    AtHand,
     AuthScheme,
     Injection,
     OutboundRequest,
@@ -24,8 +26,8 @@ from proxy.schemes.base import (
     unquoted_mask,
 )
 from proxy.schemes.dating import REFUSALS, was_misdated
-from proxy.schemes.derived_key import DerivedKey, KeyEncoding, decoded_key
-from proxy.schemes.keyed_hash import KeyedHash
+from proxy.schemes.derived_key import KeyEncoding, decoded_key, derived
+from proxy.schemes.keyed_hash import keyed_hash
 from proxy.schemes.requirements import require_known_places
 from proxy.schemes.signer import Signer
 from proxy.schemes.signing_heads import early_and_late
@@ -48,7 +50,7 @@ from proxy.tokens.credential_key import credential_key
 from proxy.tokens.grant import TokenFields
 from proxy.tokens.login import log_in
 from proxy.tokens.login_request import LOGIN_PLACES, LoginRequest, login_scope
-from proxy.tokens.token import Grant, Token
+from proxy.tokens.token import Grant
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,7 +72,7 @@ class HmacSignature(AuthScheme):
     """
 
     needs_body: ClassVar[bool] = True
-    judged_statuses: ClassVar[frozenset[int] | None] = REFUSALS
+    writes_time: ClassVar[bool] = True
     places: ClassVar[frozenset[str]] = (
         REQUEST_PLACES | TARGET_PLACES | MOMENT_PLACES | DIGEST_PLACES | {"signature", "token", "hmac.<variable>"}
     )
@@ -97,9 +99,6 @@ class HmacSignature(AuthScheme):
         self._names = self._used_names()
         signed_alone = [name.removeprefix("hmac.") for name in self._names if name.startswith("hmac.")]
         require_known_places("hmac", signed_alone, variables)
-        self._is_dated = bool(self._names & (MOMENT_PLACES - {"nonce"}))
-        self._encoded = ENCODINGS[self.encoding]
-        self._keyed = DerivedKey(self.key, self._started)
         self._signer = Signer(
             message=self.message,
             headers=self.headers,
@@ -107,7 +106,7 @@ class HmacSignature(AuthScheme):
             known=self._scope,
             signed_alone={name: self.variables[name] for name in signed_alone},
             valid_for=self.valid_for,
-            digest=self._digest,
+            digest=self._digest(),
         )
         self._credential: Credential | None = None
         self._last_shown: tuple[OutboundRequest, dict[str, Value]] | None = None
@@ -120,34 +119,32 @@ class HmacSignature(AuthScheme):
         key = credential_key("hmac_signature", identity, json.dumps(self.token.response.token))
         self._credential = provider.tokens.credential(key, provider.name, provider.policy, login=self._log_in)
 
-    def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
-        self._provider.clock.heard(headers, seconds)
-
     @property
     def credential(self) -> Credential | None:
         return self._credential
 
+    @property
+    def judged_statuses(self) -> frozenset[int] | None:
+        return REFUSALS
+
     async def authorize(self, request: OutboundRequest) -> Injection:
-        if self._credential is None:
-            return self._signed(request, None)
-        token, _ = await take(self._credential)
-        return self._signed(request, token)
-
-    def at_hand(self, request: OutboundRequest) -> Injection | None:
-        if self._credential is None:
-            return self._signed(request, None)
-        token = self._credential.ready()
-        return None if token is None else self._signed(request, token)
-
-    def _signed(self, request: OutboundRequest, token: Token | None) -> Injection:
         assert request.body is not None, "the body is held for schemes that need it"
-        clock = self._provider.clock
-        clock_version = clock.version if self._is_dated else None
-        if token is None:
-            lines, added = self._signer.sign(request, clock.wall())
-            return Injection.written(lines, added, None, "signed", clock_version)
-        lines, added = self._signer.sign(request, clock.wall(), token.value.reveal())
-        return Injection.written(lines, added, token.generation, "signed", clock_version)
+        sign = self._signer.prepare(request, self._provider.clock)
+        if self._credential is None:
+            return sign(request.body)
+        token, _ = await take(self._credential)
+        return sign(request.body, token.value.reveal(), token.generation)
+
+    def prepare(self, request: OutboundRequest) -> AtHand:
+        sign, credential = self._signer.prepare(request, self._provider.clock), self._credential
+        if credential is None:
+            return sign  # type: ignore[return-value]  # Never None: the body is held for schemes that need it.
+
+        def sign_with_token(body: bytes | None) -> Injection | None:
+            token = credential.ready()
+            return None if token is None else sign(body or b"", token.value.reveal(), token.generation)
+
+        return sign_with_token
 
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         return was_misdated(self._provider, answer, injection)
@@ -162,13 +159,10 @@ class HmacSignature(AuthScheme):
         key = f"key from {self.key.where}, {self.key_encoding}"
         return (*lines, ("algorithm", f"HMAC-{self.algorithm.upper()}, {self.encoding}; {key}"))
 
-    def _digest(self, message: bytes) -> bytes:
-        return self._encoded(self._keyed.current().digest(message))
-
     def _shown(self, request: OutboundRequest) -> dict[str, Value]:
         """A scope fit to be shown: no token, and a URL in which secrets are masked. One request has one scope."""
         if self._last_shown is None or self._last_shown[0] is not request:
-            values = self._signer.shown(request, self._provider.clock.wall(), TOKEN_SHOWN)
+            values = self._signer.shown(request, self._provider.clock, TOKEN_SHOWN)
             scope: dict[str, Value] = {
                 **{name: Secret("", "signed") if name.startswith("hmac.") else text for name, text in values.items()},
                 **values_of_request(self._names, request),
@@ -178,12 +172,14 @@ class HmacSignature(AuthScheme):
             self._last_shown = request, scope | {name: unquoted_mask(text) for name, text in texts.items()}
         return self._last_shown[1]
 
+    def _digest(self) -> Callable[[bytes], bytes]:
+        """What makes the signature of a message, as text."""
+        encoded = ENCODINGS[self.encoding]
+        return derived(self.key, lambda text: keyed_hash(decoded_key(text, self.key_encoding), self.algorithm, encoded))
+
     def _used_names(self) -> frozenset[str]:
         templates = (self.message, *self.headers.values(), *self.query.values())
         return frozenset(name for template in templates for name in template.names)
-
-    def _started(self, text: str) -> KeyedHash:
-        return KeyedHash(decoded_key(text, self.key_encoding), self.algorithm)
 
     async def _log_in(self) -> Grant:
         assert self.token is not None

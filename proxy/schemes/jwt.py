@@ -23,7 +23,6 @@ class Jwt(SignedClaims, TokenScheme):
     """The keys are those of SignedClaims."""
 
     places: ClassVar[frozenset[str]] = frozenset({"token"})
-    judged_statuses: ClassVar[frozenset[int] | None] = REFUSALS
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,12 +34,16 @@ class Jwt(SignedClaims, TokenScheme):
         key = credential_key("jwt", self.key.reveal(), self.claims_identity(self._scope))
         return provider.tokens.credential(key, provider.name, provider.policy, login=self._mint, is_minted=True)
 
-    def at_hand(self, request: OutboundRequest) -> Injection | None:
+    @property
+    def judged_statuses(self) -> frozenset[int] | None:
+        return REFUSALS
+
+    def _at_hand(self, body: bytes | None = None) -> Injection | None:
         made_from = (self._signer.key_version, self._vendor_clock.version)
         if made_from != self._made_from and self._credential is not None:
             self._made_from = made_from
             self._credential.discard()
-        return super().at_hand(request)
+        return super()._at_hand(body)
 
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         return was_misdated(self._provider, answer, injection)

@@ -19,21 +19,18 @@ _SHORT = 64 * 1024
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-class KeyedHash:
-    """`algorithm` is a name of hashlib's."""
+def keyed_hash(key: bytes, algorithm: str, encoded: Callable[[bytes], bytes] = bytes) -> Callable[[bytes], bytes]:
+    """What makes the digest of a message, written by `encoded`; `algorithm` is a name of hashlib's."""
+    new: Callable[..., _Hash] = getattr(hashlib, algorithm)
+    size = new().block_size
+    block = (key if len(key) <= size else new(key).digest()).ljust(size, b"\0")
+    inner, outer = block.translate(_INNER), block.translate(_OUTER)
 
-    __slots__ = ("_inner", "_new", "_outer")
-
-    def __init__(self, key: bytes, algorithm: str) -> None:
-        self._new: Callable[..., _Hash] = getattr(hashlib, algorithm)
-        size = self._new().block_size
-        block = (key if len(key) <= size else self._new(key).digest()).ljust(size, b"\0")
-        self._inner, self._outer = block.translate(_INNER), block.translate(_OUTER)
-
-    def digest(self, message: bytes) -> bytes:
-        new = self._new
+    def digest(message: bytes) -> bytes:
         if len(message) <= _SHORT:
-            return new(self._outer + new(self._inner + message).digest()).digest()
-        inner = new(self._inner)
-        inner.update(message)
-        return new(self._outer + inner.digest()).digest()
+            return encoded(new(outer + new(inner + message).digest()).digest())
+        begun = new(inner)
+        begun.update(message)
+        return encoded(new(outer + begun.digest()).digest())
+
+    return digest

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.schemes.base import OutboundRequest
-
 # So far ahead of the clock a moment may be at the most, in milliseconds: equal requests that keep coming faster
 # than one a millisecond must not drift out of the vendor's window.
 FURTHEST_AHEAD = 1000
 MOST_REMEMBERED = 4096
-_GLANCE = 256
+_GLANCE = 128
 
 
 class Moments:
@@ -19,24 +17,28 @@ class Moments:
     """
 
     def __init__(self) -> None:
-        self._last: dict[int, int] = {}
+        self._taken: dict[int, int] = {}
         self._latest = 0
 
-    def of(self, request: OutboundRequest, wall: float) -> int:
-        """Milliseconds since the epoch: those of `wall`, in seconds, or later if an equal request already has them."""
+    def of(self, head: int, body: bytes, wall: float) -> int:
+        """Milliseconds since the epoch: those of `wall`, in seconds, or later if an equal request already has them.
+
+        `head` is the same for equal heads, and hardly ever for others.
+        """
         now = round(wall * 1000)
-        taken = self._last
-        if now > self._latest or len(taken) >= MOST_REMEMBERED:
+        taken = self._taken
+        if now > self._latest:
             taken.clear()
             self._latest = now
         # Requests taken for equal that are not cost the later one a millisecond, so a look at the body will do.
-        body = request.body or b""
-        key = hash((request.method, request.target, len(body), body[:_GLANCE]))
-        last = taken.get(key)
-        if last is None or not now <= last < now + FURTHEST_AHEAD:
-            taken[key] = now
-            return now
-        taken[key] = moment = last + 1
-        if moment > self._latest:  # noqa: PLR1730 - max() takes twice the time, for every request
-            self._latest = moment
+        key = head ^ hash(body[:_GLANCE])
+        moment = taken.get(key, 0) + 1
+        if now < moment <= now + FURTHEST_AHEAD:
+            if moment > self._latest:  # noqa: PLR1730 - max() takes twice the time, for every request
+                self._latest = moment
+        else:
+            moment = now
+            if len(taken) >= MOST_REMEMBERED:
+                taken.clear()
+        taken[key] = moment
         return moment

@@ -1,27 +1,42 @@
-"""Makes a signature for one request after the other: what `{{signature}}` stands for, and the fields around it.
+"""What the places of a signed request stand for that differ from request to request: body, moment, signature.
 
-What the configuration and the request's head say is filled in already; here are the places that differ from request to
-request.
+What the configuration and the request's head say is filled in already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proxy.rendering import QUOTED, quoted
-from proxy.schemes.base import OutboundRequest
+from proxy.schemes.base import Injection, OutboundRequest
 from proxy.schemes.fields import require_clean_value
 from proxy.schemes.moments import Moments
 from proxy.schemes.signing_heads import SigningHead, SigningHeads
-from proxy.schemes.signing_scope import DECODED, OF_BODY, OF_MOMENT
+from proxy.schemes.signing_scope import DECODED, OF_BODY, OF_MOMENT, text_of
 from proxy.secret import Secret
 from proxy.template import Scope, Template
 
-# What the open places of one request stand for, by their names.
-Values = dict[bytes, bytes]
+if TYPE_CHECKING:
+    from proxy.vendor_clock import VendorClock
+
+# What the open places of one request stand for, by their names; of some it is a number.
+Values = dict[bytes, Any]
 Make = Callable[[Values, SigningHead], bytes]
+See = Callable[[Values], None]
 
 _SIGNATURE = b"signature"
+
+
+class Sign(Protocol):
+    """Signs a request with this body, and a token of this generation in it, where there is one.
+
+    `see` is shown what each place stood for. Raises CredentialRejected for a header with a control character.
+    """
+
+    def __call__(
+        self, body: bytes, token: str | None = None, generation: int | None = None, see: See | None = None
+    ) -> Injection: ...
 
 
 class Signer:
@@ -43,52 +58,65 @@ class Signer:
     ) -> None:
         self._heads = SigningHeads(message, headers, query, known)
         names = self._heads.names
-        self._of_moment = [(name, OF_MOMENT[name.decode()]) for name in names if name.decode() in OF_MOMENT]
+        of_moment = {name: OF_MOMENT[name.decode()] for name in names if name.decode() in OF_MOMENT}
+        self._has_moment = bool(of_moment)
+        # A number used once is no date.
+        self._is_dated = bool(of_moment.keys() - {b"nonce"})
+        # These are there as they are.
+        of_moment.pop(b"timestamp_ms", None)
+        self._of_moment = tuple(of_moment.items())
         self._valid_for = valid_for
-        self._others = [
+        self._others: tuple[tuple[bytes, Make], ...] = (
             *((name, _of_body(name.decode())) for name in names if name.decode() in OF_BODY and name != b"body"),
             *((name, _of_secret(secret)) for name, secret in self._heads.secrets.items()),
             # As good as the secret that the vendor wants it for.
             *((f"hmac.{name}".encode(), _signed(template, digest)) for name, template in signed_alone.items()),
             *((name, _quoted(name)) for name in names if name.startswith(QUOTED) and name != QUOTED + _SIGNATURE),
             *((name, _decoded(name.decode())) for name in names if name.decode() in DECODED),
-        ]
+        )
         self._quotes_signature = QUOTED + _SIGNATURE in names
         self._unchecked = self._heads.unchecked
         self._moments = Moments()
         self._digest = digest
 
-    def sign(self, request: OutboundRequest, wall: float, token: str | None = None) -> tuple[bytes, str]:
-        """The header lines and the query parameters to add, as they are written.
-
-        `wall` is the vendor's time, in seconds since the epoch. Raises CredentialRejected for a header that would hold
-        a control character.
-        """
+    def prepare(self, request: OutboundRequest, clock: VendorClock) -> Sign:
+        """What signs requests with this head. Raises CredentialRejected as that does."""
         head = self._heads.of(request)
-        values = self._values(head, request, wall, token)
-        for name in self._unchecked:
-            require_clean_value(values[name])
-        return head.lines % values, (head.added % values).decode("ascii")
+        # All of it in one function's own variables, which runs for every request.
+        number, message, lines, added = head.number, head.message, head.lines, head.added
+        has_moment, of_moment, others, unchecked = self._has_moment, self._of_moment, self._others, self._unchecked
+        quotes_signature, is_dated, valid_for = self._quotes_signature, self._is_dated, self._valid_for
+        moment_of, digest, own_wall, written = self._moments.of, self._digest, clock.own_wall, Injection.written
 
-    def shown(self, request: OutboundRequest, wall: float, token: str) -> dict[str, bytes]:
+        def sign(
+            body: bytes, token: str | None = None, generation: int | None = None, see: See | None = None
+        ) -> Injection:
+            values: Values = {b"body": body}
+            if has_moment:
+                values[b"timestamp_ms"] = moment = moment_of(number, body, own_wall() + clock.skew)
+                for name, make in of_moment:
+                    values[name] = make(moment, valid_for)
+            if token is not None:
+                values[b"token"] = token.encode("utf-8", "surrogateescape")
+            for name, make_other in others:
+                values[name] = make_other(values, head)
+            values[_SIGNATURE] = signature = digest(message % values)
+            if quotes_signature:
+                values[QUOTED + _SIGNATURE] = quoted(signature)
+            for name in unchecked:
+                require_clean_value(values[name])
+            if see is not None:
+                see(values)
+            clock_version = clock.version if is_dated else None
+            return written(lines % values, added % values, generation, "signed", clock_version)
+
+        return sign
+
+    def shown(self, request: OutboundRequest, clock: VendorClock, token: str) -> dict[str, bytes]:
         """What the templates' open places stand for, as it would be signed. `hmac.NAME` is not to be seen."""
-        values = self._values(self._heads.of(request), request, wall, token)
-        return {name.decode(): value for name, value in values.items() if b" " not in name}
-
-    def _values(self, head: SigningHead, request: OutboundRequest, wall: float, token: str | None) -> Values:
-        values: Values = {b"body": request.body or b""}
-        if self._of_moment:
-            moment = self._moments.of(request, wall)
-            for name, make in self._of_moment:
-                values[name] = make(moment, self._valid_for)
-        if token is not None:
-            values[b"token"] = token.encode("utf-8", "surrogateescape")
-        for name, make_other in self._others:
-            values[name] = make_other(values, head)
-        values[_SIGNATURE] = signature = self._digest(head.message % values)
-        if self._quotes_signature:
-            values[QUOTED + _SIGNATURE] = quoted(signature)
-        return values
+        seen: Values = {}
+        self.prepare(request, clock)(request.body or b"", token, see=seen.update)
+        return {name.decode(): text_of(value) for name, value in seen.items() if b" " not in name}
 
 
 def _of_body(name: str) -> Make:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from proxy.rendering import QUOTED, Formats, escaped, place, quoted
 from proxy.schemes.base import OutboundRequest
 from proxy.schemes.fields import require_clean_value
-from proxy.schemes.signing_scope import OF_TARGET, UNRESERVED, of_head
+from proxy.schemes.signing_scope import NUMBERS, OF_TARGET, UNRESERVED, of_head
 from proxy.target import add_encoded
 from proxy.template import Scope, Template
 
@@ -24,12 +24,15 @@ Key = tuple[str, str, str, tuple[tuple[bytes, bytes], ...]]
 
 
 class SigningHead:
-    """Formats of what is signed, of the header lines, of all query parameters, and of the target as it is signed."""
+    """Formats of what is signed, of the header lines, of all query parameters, and of the target as it is signed.
 
-    __slots__ = ("added", "lines", "message", "target")
+    `number` is the same for equal heads, and hardly ever for others.
+    """
 
-    def __init__(self, message: bytes, lines: bytes, added: bytes, target: bytes) -> None:
-        self.message, self.lines, self.added, self.target = message, lines, added, target
+    __slots__ = ("added", "lines", "message", "number", "target")
+
+    def __init__(self, number: int, message: bytes, lines: bytes, added: bytes, target: bytes) -> None:
+        self.number, self.message, self.lines, self.added, self.target = number, message, lines, added, target
 
 
 class SigningHeads:
@@ -54,7 +57,7 @@ class SigningHeads:
         of_head_or_target = {name for name, _ in self._of_head} | {name for name, _ in self._of_target}
         self.names = {name for name in formats.names if name.removeprefix(QUOTED) not in of_head_or_target}
         self._quoted = {name for name in formats.names if name.startswith(QUOTED)}
-        self._open = {name: place(name) for name in self.names}
+        self._open = {name: place(name, of_number=name.decode() in NUMBERS) for name in self.names}
         self._reads_fields = any(name.startswith(b"header.") for name in formats.names)
         self._kept: dict[Key, SigningHead] = {}
 
@@ -63,14 +66,14 @@ class SigningHeads:
         key = (request.method, request.origin, request.target, request.headers if self._reads_fields else ())
         head = self._kept.get(key)
         if head is None:
-            head = self._filled(request)
+            head = self._filled(request, hash(key))
             if _length(key) <= LONGEST_KEPT:
                 if len(self._kept) >= MOST_KEPT:
                     self._kept.clear()
                 self._kept[key] = head
         return head
 
-    def _filled(self, request: OutboundRequest) -> SigningHead:
+    def _filled(self, request: OutboundRequest, number: int) -> SigningHead:
         values = dict(self._open)
         for name, read in self._of_head:
             octets = read(request)
@@ -83,9 +86,8 @@ class SigningHeads:
             values[name] = make(_format(request.origin), target).encode("utf-8", "surrogateescape")
         lines = b"".join([_line(name, header % values) for name, header in self._headers])
         late = self._late % values
-        return SigningHead(
-            self._message % values, lines, b"&".join([part for part in (added, late) if part]), target.encode()
-        )
+        added = b"&".join([part for part in (added, late) if part])
+        return SigningHead(number, self._message % values, lines, added, target.encode())
 
 
 def early_and_late(query: Mapping[str, Template]) -> tuple[dict[str, Template], dict[str, Template]]:

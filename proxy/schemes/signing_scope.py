@@ -23,8 +23,10 @@ TARGET_PLACES = frozenset({"url", "target", "target_decoded", "query", "query_de
 BODY_PLACES = frozenset({"body"})
 DIGEST_PLACES = frozenset({"body_sha256", "body_sha256_base64", "body_sha512"})
 
+# These stand for whole numbers.
+NUMBERS = frozenset({"timestamp", "timestamp_ms", "expires"})
 # What these stand for is the same percent-encoded.
-UNRESERVED = frozenset({"timestamp", "timestamp_ms", "expires", "nonce", "body_sha256", "body_sha512"})
+UNRESERVED = NUMBERS | {"nonce", "body_sha256", "body_sha512"}
 
 
 def unescaped(text: str) -> str:
@@ -46,11 +48,11 @@ OF_BODY: dict[str, Callable[[bytes], bytes]] = {
     "body_sha512": lambda body: hashlib.sha512(body).hexdigest().encode(),
 }
 # Of the moment, in milliseconds since the epoch, and of how long a signature is valid, in seconds.
-OF_MOMENT: dict[str, Callable[[int, float], bytes]] = {
-    "timestamp": lambda moment, valid_for: b"%d" % (moment // 1000),
-    "timestamp_ms": lambda moment, valid_for: b"%d" % moment,
+OF_MOMENT: dict[str, Callable[[int, float], bytes | int]] = {
+    "timestamp": lambda moment, valid_for: moment // 1000,
+    "timestamp_ms": lambda moment, valid_for: moment,
     "timestamp_iso": lambda moment, valid_for: iso_timestamp(moment / 1000).encode(),
-    "expires": lambda moment, valid_for: b"%d" % (moment / 1000 + valid_for),
+    "expires": lambda moment, valid_for: int(moment / 1000 + valid_for),
     "nonce": lambda moment, valid_for: uuid4().hex.encode(),
 }
 # Of the origin and of the target as it is sent, with the injected parameters behind the request's own.
@@ -99,7 +101,13 @@ def values_of_moment(names: Iterable[str], wall: float, valid_for: float) -> dic
 
     `expires` is `valid_for` seconds later, in whole seconds.
     """
-    return {name: OF_MOMENT[name](round(wall * 1000), valid_for).decode() for name in names if name in OF_MOMENT}
+    moment = round(wall * 1000)
+    return {name: text_of(OF_MOMENT[name](moment, valid_for)).decode() for name in names if name in OF_MOMENT}
+
+
+def text_of(value: bytes | int) -> bytes:
+    """What a place stands for, where some are numbers."""
+    return b"%d" % value if isinstance(value, int) else value
 
 
 def values_of_target(names: Collection[str], request: OutboundRequest, injected: Iterable[Pair]) -> dict[str, str]:

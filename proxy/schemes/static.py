@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from proxy.schemes.base import AuthScheme, Injection, OutboundRequest, masked, rendered, rendered_fields
+from proxy.schemes.base import AtHand, AuthScheme, Injection, OutboundRequest, masked, rendered, rendered_fields
 from proxy.schemes.requirements import require_known_places
 from proxy.secret import MASK, Secret
 from proxy.target import canonical
@@ -34,8 +34,6 @@ class BasicCredential:
 class Static(AuthScheme):
     """`headers`, `query` and `basic`, any of them. Every text must hold a secret; a plain one belongs on the route."""
 
-    judged_statuses: ClassVar[frozenset[int] | None] = frozenset()
-
     headers: Mapping[str, SecretText] = field(default_factory=dict)
     query: Mapping[str, SecretText] = field(default_factory=dict)
     basic: BasicCredential | None = None
@@ -57,16 +55,23 @@ class Static(AuthScheme):
 
         self._made: Injection | None = None
 
-    def at_hand(self, request: OutboundRequest) -> Injection:
+    @property
+    def judged_statuses(self) -> frozenset[int] | None:
+        return frozenset()
+
+    def prepare(self, request: OutboundRequest) -> AtHand:
+        return self._at_hand
+
+    async def authorize(self, request: OutboundRequest) -> Injection:
+        return self._at_hand()
+
+    def _at_hand(self, body: bytes | None = None) -> Injection:
         if self._made is not None:
             return self._made
         made = self._injection()
         if not self._may_change:
             self._made = made
         return made
-
-    async def authorize(self, request: OutboundRequest) -> Injection:
-        return self.at_hand(request)
 
     def _injection(self) -> Injection:
         headers = rendered_fields(self.headers, self._scope)

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from proxy.schemes.base import (
     AnswerHead,
+    AtHand,
     AuthScheme,
     Injection,
     OutboundRequest,
@@ -46,6 +47,8 @@ class TokenScheme(AuthScheme):
     """`{{token}}` may be used in headers and query. Without either it goes as `Authorization: Bearer`."""
 
     places: ClassVar[frozenset[str]] = frozenset({"token"})
+    # Of a token that has it, and of a login's proof.
+    writes_time: ClassVar[bool] = True
 
     headers: Mapping[str, Template] = field(default_factory=lambda: dict(_USUAL_HEADERS))
 
@@ -61,6 +64,7 @@ class TokenScheme(AuthScheme):
 
     def bind(self, provider: ProviderContext) -> None:
         self._vendor_clock = provider.clock
+        self._counts_requests = provider.policy.single_live
         self._credential = self.obtain_credential(provider)
 
     @abstractmethod
@@ -71,36 +75,47 @@ class TokenScheme(AuthScheme):
     def credential(self) -> Credential | None:
         return self._credential
 
-    def at_hand(self, request: OutboundRequest) -> Injection | None:
-        assert self._credential is not None, "bind() comes first"
-        token = self._credential.ready()
+    def prepare(self, request: OutboundRequest) -> AtHand:
+        return self._at_hand
+
+    def _at_hand(self, body: bytes | None = None) -> Injection | None:
+        credential = self._credential
+        assert credential is not None, "bind() comes first"
+        token = credential.ready()
         if token is None:
             return None
-        if token is self._made_for and self._made and self._made.clock_version == self._vendor_clock.version:
-            injection = self._made
-        else:
+        injection = self._made
+        if token is not self._made_for or injection is None or injection.clock_version != self._vendor_clock.version:
             injection = self._injection(token, "cached")
             if not self._is_changeable:
                 self._made, self._made_for = injection, token
-        self._credential.lent(token.generation)
+        if self._counts_requests:
+            credential.lent(token.generation)
         return injection
 
     async def authorize(self, request: OutboundRequest) -> Injection:
-        injection = self.at_hand(request)
+        injection = self.prepare(request)(request.body)
         if injection is None:
             assert self._credential is not None
             token = await self._credential.token()
             injection = self._injection(token, "fetched")
-            self._credential.lent(token.generation)
+            if self._counts_requests:
+                self._credential.lent(token.generation)
         return injection
 
     def _injection(self, token: Token, use: Literal["cached", "fetched"]) -> Injection:
         scope: dict[str, Value] = {**self._scope, "token": token.value}
         fields, query = rendered_fields(self.headers, scope), rendered(self.query, scope)
-        return Injection(fields, query, token.generation, use, self._vendor_clock.version)
+        version, awaits_verdict = self._vendor_clock.version, self._awaits_verdict(token)
+        return Injection(fields, query, token.generation, use, version, awaits_verdict=awaits_verdict)
 
-    def heard(self, headers: tuple[tuple[bytes, bytes], ...], seconds: float) -> None:
-        self._vendor_clock.heard(headers, seconds)
+    def _awaits_verdict(self, token: Token) -> bool:
+        """Whether it is still to be learned from the next answer if the token is good."""
+        return False
+
+    @property
+    def counts_requests(self) -> bool:
+        return self._counts_requests
 
     def returned(self, injection: Injection) -> None:
         if injection.generation is not None and self._credential is not None:
@@ -151,14 +166,22 @@ class RenewableTokenScheme(TokenScheme):
     rejection: Annotated[Rejection, Field(alias="rejected")] = field(default_factory=Rejection)
 
     @property
+    def judged_statuses(self) -> frozenset[int] | None:
+        return None if self.rejection.graphql_codes else frozenset(self.rejection.statuses)
+
+    @property
     def inspects_answer(self) -> bool:
         return bool(self.rejection.graphql_codes)
+
+    def _awaits_verdict(self, token: Token) -> bool:
+        return self._credential is not None and not self._credential.was_accepted(token.generation)
 
     def rejected(self, answer: AnswerHead, injection: Injection) -> bool:
         if injection.generation is None or self._credential is None:
             return False
         if self.rejection.applies_to(answer):
             return self._credential.rejected(injection.generation)
-        if answer.status < 400:
+        if answer.status < 400 and injection.awaits_verdict:
             self._credential.accepted(injection.generation)
+            self._made = None
         return False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
 from proxy.duration import Lifetime
-from proxy.schemes.base import Injection, OutboundRequest, ProviderContext
+from proxy.schemes.base import AtHand, Injection, OutboundRequest, ProviderContext
 from proxy.schemes.dating import dated
 from proxy.schemes.guest import is_guest_query
 from proxy.schemes.jws import Algorithm, Signer
@@ -29,6 +29,7 @@ from proxy.tokens.login import log_in
 from proxy.tokens.login_request import LOGIN_PLACES, LoginRequest, login_scope
 from proxy.tokens.token import Grant
 
+_GUEST = Injection(use="none")
 # Those that have the time in them.
 DATED_PLACES = SIWE_PLACES | {"timestamp", "timestamp_ms", "assertion"}
 
@@ -104,18 +105,15 @@ class TokenExchange(RenewableTokenScheme):
             initial_refresh_token=self.initial_refresh_token,
         )
 
-    @property
-    def reads_body(self) -> bool:
-        return self.guest_queries is not None
-
-    def at_hand(self, request: OutboundRequest) -> Injection | None:
-        if self._is_guest(request):
-            return Injection(use="none")
-        return super().at_hand(request)
+    def prepare(self, request: OutboundRequest) -> AtHand:
+        with_token = super().prepare(request)
+        if self._guest_path is None or request.target.partition("?")[0] != self._guest_path:
+            return with_token
+        return lambda body: _GUEST if self._is_guest(replace(request, body=body)) else with_token(body)
 
     async def preview(self, request: OutboundRequest) -> Injection:
         if self._is_guest(request):
-            return Injection(use="none")
+            return _GUEST
         return await super().preview(request)
 
     def explanation(self, request: OutboundRequest) -> tuple[tuple[str, str], ...]:

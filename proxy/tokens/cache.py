@@ -99,6 +99,8 @@ class TokenCache:
     def sweep(self) -> None:
         """Let go of tokens whose time is over, and write what a store could not; to be called now and then."""
         self._live.expire()
+        for credential in self._credentials.values():
+            credential.let_go()
         self.store.tend()
 
     async def aclose(self) -> None:

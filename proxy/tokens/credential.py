@@ -66,6 +66,8 @@ class Credential:
         self._standing = Standing()
         self._flight: asyncio.Task[None] | None = None
         self._holders = Holders()
+        # The live token, once it was seen to be fresh: most requests find it so again.
+        self._fresh: Token | None = None
         # When a token was last obtained, in seconds since the epoch; None before the first.
         self.obtained_at: float | None = None
 
@@ -73,7 +75,12 @@ class Credential:
 
     def ready(self) -> Token | None:
         """The live token, at once; None if it takes a fetch. One that is due is renewed behind the caller's back."""
+        around, token = self._around, self._fresh
+        if token is not None and life.is_surely_fresh(token, around.clock.now(), around.clock.wall()):
+            around.observer.hit(self.providers[0])
+            return token
         token, phase_now = self._looked_up()
+        self._fresh = token if phase_now is Phase.FRESH else None
         if token is None or phase_now is Phase.EXPIRED:
             return None
         if phase_now is Phase.DUE and self._may_renew_ahead():
@@ -95,6 +102,10 @@ class Credential:
             raise self._trouble()
         return token
 
+    def was_accepted(self, generation: int) -> bool:
+        """Whether an answer showed already that this token is alive, as far as this is the current one."""
+        return self._standing.was_accepted and self._standing.generation == generation
+
     def accepted(self, generation: int) -> None:
         """An answer showed that this token is alive."""
         self._standing = verdicts.accepted(self._standing, generation)
@@ -114,25 +125,29 @@ class Credential:
                 extra={"provider": self.providers[0]},
             )
         if verdict.drop:
-            self._around.live.pop(self.key, None)
+            self.discard()
             self._holders.dismiss()
         if verdict.replay:
             self._around.observer.retried(self.providers[0], "dropped" if verdict.drop else "superseded")
         return verdict.replay
 
     def lent(self, generation: int) -> None:
-        """A request is about to go out with this token."""
-        if self.policy.single_live:
-            self._holders.add(generation)
+        """A request is about to go out with this token; to be told where a new one would kill it."""
+        self._holders.add(generation)
 
     def returned(self, generation: int) -> None:
         """The vendor has judged that request, or never will. Once for each lent()."""
-        if self.policy.single_live:
-            self._holders.remove(generation)
+        self._holders.remove(generation)
 
     def discard(self) -> None:
-        """Forget the token, because what it was made from has changed."""
+        """Forget the token, because it died or what it was made from has changed."""
+        self._fresh = None
         self._around.live.pop(self.key, None)
+
+    def let_go(self) -> None:
+        """Keep nothing of a token that the cache has let go of."""
+        if self.key not in self._around.live:
+            self._fresh = None
 
     def reconfigure(self, provider: str, policy: TokenPolicy, source: Source) -> None:
         """Take a newer configuration's policy and ways to log in, and one more name; the token stays."""
@@ -307,6 +322,7 @@ class Credential:
         if self._restraint.backoff.outcome != "ok":
             log.info("provider %s: there is a token again", self.providers[0], extra={"provider": self.providers[0]})
         self._restraint.succeeded()
+        self._fresh = None
         self._around.live[self.key] = token
         self.obtained_at = obtained.wall
 

@@ -16,11 +16,6 @@ class Arrived:
     def is_read(self) -> bool:
         return not self._octets
 
-    @property
-    def size(self) -> int:
-        """How many bytes are still to be taken."""
-        return len(self._octets)
-
     def fail(self, error: Exception) -> None:
         """Too late: it is here."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, unquote_plus
 
 from proxy.errors import BadTarget, DeniedByRoute
-from proxy.gateway.outbound import outbound_request, request_line
+from proxy.gateway.outbound import begun_head, outbound_request, request_head
 from proxy.gateway.target import check_target
 from tests.fuzz.routes import INJECTION, KEY, ROUTES
 
@@ -32,7 +32,7 @@ def judge(octets: bytes) -> None:
     sent = request.target.partition("?")[2]
     assert not _names(sent) & _DROPPED, "a parameter of the credential's, or one that is dropped, survives"
     assert _fair(query, sent), "another parameter was lost or changed"
-    line = request_line(request, INJECTION).decode().split(" ")[1].partition("?")[2]
+    line = request_head(begun_head(route, request), INJECTION, b"").decode().split(" ")[1].partition("?")[2]
     ours = [value for name, value in parse_qsl(line, keep_blank_values=True) if name == "secretKey"]
     assert ours == [KEY], "the credential's parameter is not there exactly once"
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from yarl import URL
 
 from proxy.errors import BadTarget
-from proxy.gateway.outbound import completed, outbound_request, request_line
+from proxy.gateway.outbound import begun_head, outbound_request, request_head
 from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.target import check_target
 from tests.fuzz.routes import EVERY_PATH, HOST, INJECTION, KEY, ROUTES
@@ -38,12 +38,12 @@ def _judge(target: str, routes: RouteTable) -> None:
         return
     if route is None:
         return
-    sent = outbound_request(route, "GET", target, (), b"").target
+    request = outbound_request(route, "GET", target, (), b"")
+    sent = request.target
     check_target(sent, encoded_slashes=route.encoded_slashes)
     _stays(route, target, sent)
     _means_the_same_to_others(route, sent)
-    line = request_line(outbound_request(route, "GET", target, (), b""), INJECTION)
-    head = completed(line, INJECTION, ())
+    head = request_head(begun_head(route, request), INJECTION, b"")
     assert re.fullmatch(rb"GET /[!-~]* HTTP/1\.1", head.partition(b"\r\n")[0]), "the request line is not one"
     assert head.count(KEY.encode()) == 3, "the credential is not there as often as it should be"
 

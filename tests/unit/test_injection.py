@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadHeader
-from proxy.gateway.outbound import completed, request_line
+from proxy.gateway.outbound import begun_head, request_head
+from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
+from tests.served import provider
 
+ROUTE = Route.to(provider("https://a.test"), "/r")
 VALUES = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
 HEADERS = st.lists(st.tuples(st.from_regex(r"[A-Za-z0-9-]+", fullmatch=True), VALUES), max_size=4).map(tuple)
 QUERY = st.lists(st.tuples(st.text(), st.text()), max_size=4).map(tuple)
@@ -36,16 +39,24 @@ def test_a_value_that_would_end_its_line_is_refused(end: str) -> None:
         Injection((("X", f"a{end}b"),))
 
 
-def test_the_head_on_the_wire_holds_what_was_written() -> None:
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/p", b"/p?a%20b=%C3%BC%2F"),
+        ("/p?", b"/p?a%20b=%C3%BC%2F"),
+        ("/p?q", b"/p?q&a%20b=%C3%BC%2F"),
+        ("/p?q=?", b"/p?q=?&a%20b=%C3%BC%2F"),
+    ],
+)
+def test_the_head_on_the_wire_holds_what_was_written(target: str, sent: bytes) -> None:
     injection = Injection((("X", "1"), ("Y", "é")), (("a b", "ü/"),))
-    request = OutboundRequest("POST", "https://a.test", "/p?q")
-    head = completed(request_line(request, injection) + b"Host: a.test\r\n", injection, ((b"Content-Length", b"3"),))
-    assert head == (
-        b"POST /p?q&a%20b=%C3%BC%2F HTTP/1.1\r\nHost: a.test\r\nX: 1\r\nY: \xc3\xa9\r\nContent-Length: 3\r\n\r\n"
+    begun = begun_head(ROUTE, OutboundRequest("POST", "https://a.test", target, ((b"A", b"b"),)))
+    assert request_head(begun, injection, b"Content-Length: 3\r\n", b"M: m\r\n") == (
+        b"POST %b HTTP/1.1\r\nHost: a.test\r\nA: b\r\nM: m\r\nX: 1\r\nY: \xc3\xa9\r\nContent-Length: 3\r\n\r\n" % sent
     )
 
 
-def test_a_request_with_another_body_is_the_same_in_all_else() -> None:
-    bare = OutboundRequest("POST", "https://a.test", "/p?q", ((b"A", b"b"),))
-    assert bare.with_body(b"x") == OutboundRequest("POST", "https://a.test", "/p?q", ((b"A", b"b"),), b"x")
-    assert bare.body == b""
+@pytest.mark.parametrize("target", ["/p", "/p?", "/p?q"])
+def test_a_credential_without_parameters_leaves_the_target_alone(target: str) -> None:
+    head = request_head(begun_head(ROUTE, OutboundRequest("GET", "https://a.test", target)), Injection(), b"")
+    assert head == b"GET %b HTTP/1.1\r\nHost: a.test\r\n\r\n" % target.encode()

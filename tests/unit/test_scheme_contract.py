@@ -69,31 +69,38 @@ async def test_authorizing_leaves_the_request_alone(scheme: AuthScheme) -> None:
     assert before == REQUEST
 
 
-async def test_an_injection_is_frozen(scheme: AuthScheme) -> None:
-    injection = await scheme.authorize(REQUEST)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        injection.headers = ()  # type: ignore[misc]
+def at_hand(scheme: AuthScheme, body: bytes | None = REQUEST.body) -> Injection | None:
+    return scheme.prepare(dataclasses.replace(REQUEST, body=b""))(body)
 
 
 async def test_what_is_at_hand_is_what_would_be_authorized_and_costs_no_fetch(scheme: AuthScheme) -> None:
     """Before there is a token, nothing is at hand: then `authorize` has to be awaited."""
-    first = scheme.at_hand(REQUEST)
+    first = at_hand(scheme)
     assert (first is None) == (scheme.credential is not None)
     assert scheme.credential is None or scheme.credential.fetches == 0
     authorized = await scheme.authorize(REQUEST)
-    at_hand = scheme.at_hand(REQUEST)
-    assert at_hand is not None
-    assert [name for name, _ in at_hand.headers] == [name for name, _ in authorized.headers]
-    assert [name for name, _ in at_hand.query] == [name for name, _ in authorized.query]
-    assert at_hand.generation == authorized.generation
+    prepared = at_hand(scheme)
+    assert prepared is not None
+    assert [name for name, _ in prepared.headers] == [name for name, _ in authorized.headers]
+    assert [name for name, _ in prepared.query] == [name for name, _ in authorized.query]
+    assert prepared.generation == authorized.generation
 
 
-async def test_a_scheme_whose_injection_depends_on_the_body_says_that_it_reads_it(scheme: AuthScheme) -> None:
-    """To the others the body is not shown."""
+async def test_what_was_prepared_before_there_was_a_token_serves_as_well(scheme: AuthScheme) -> None:
+    """A head is prepared once, and its first request may well be the one that waits for a login."""
+    prepared = scheme.prepare(dataclasses.replace(REQUEST, body=b""))
     await scheme.authorize(REQUEST)
-    ours, other = scheme.at_hand(REQUEST), scheme.at_hand(REQUEST.with_body(b"another"))
-    assert ours is not None and other is not None
-    if not scheme.reads_body:
+    injection = prepared(REQUEST.body)
+    assert injection is not None
+    assert {canonical(name) for name, _ in injection.headers} == scheme.injected_headers
+
+
+async def test_a_scheme_whose_injection_depends_on_the_body_says_that_it_needs_it(scheme: AuthScheme) -> None:
+    """The others may be given None, for a body that is streamed."""
+    await scheme.authorize(REQUEST)
+    if not scheme.needs_body:
+        ours, other = at_hand(scheme), at_hand(scheme, None)
+        assert ours is not None and other is not None
         assert (ours.headers, ours.query) == (other.headers, other.query)
 
 
@@ -139,6 +146,16 @@ async def test_an_answer_to_a_request_without_a_token_is_never_a_rejection(schem
 
 async def test_a_good_answer_is_never_a_rejection(scheme: AuthScheme) -> None:
     assert not scheme.rejected(AnswerHead(200, body=b'{"ok":true}'), await scheme.authorize(REQUEST))
+
+
+async def test_an_injection_that_awaits_no_verdict_is_judged_only_by_the_named_statuses(scheme: AuthScheme) -> None:
+    """So a scheme that wants to see good answers says so with its injection, and a good one ends its wish."""
+    injection = await scheme.authorize(REQUEST)
+    assert scheme.judged_statuses is not None
+    assert all(status >= 400 for status in scheme.judged_statuses)
+    if injection.awaits_verdict:
+        scheme.rejected(AnswerHead(200), injection)
+        assert not (await scheme.authorize(REQUEST)).awaits_verdict
 
 
 def test_the_registry_is_complete() -> None:

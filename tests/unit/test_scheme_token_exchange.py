@@ -310,6 +310,37 @@ async def test_a_token_that_was_accepted_may_die_again() -> None:
         assert await bearer(scheme) == "t3"
 
 
+async def test_answers_are_asked_for_until_one_shows_that_the_token_is_good() -> None:
+    """Behind the proxy an answer is judged only if its status is one of those, or the injection asks for it."""
+    async with login_endpoint(grant("t1"), grant("t2")) as endpoint:
+        scheme = iofinnet(response=TokenFields())
+        scheme.bind(provider_context(endpoint.url))
+        assert scheme.judged_statuses == {401}
+        first, second = await scheme.authorize(REQUEST), await scheme.authorize(REQUEST)
+        assert first.awaits_verdict and second.awaits_verdict
+        assert not scheme.rejected(AnswerHead(404), first)
+        assert (await scheme.authorize(REQUEST)).awaits_verdict, "that says nothing of the token"
+        assert not scheme.rejected(AnswerHead(302), first)
+        assert not (await scheme.authorize(REQUEST)).awaits_verdict
+        assert scheme.rejected(AnswerHead(401), second)
+        assert (await scheme.authorize(REQUEST)).awaits_verdict
+
+
+async def test_who_shares_a_token_learns_from_the_others_that_it_is_good() -> None:
+    async with login_endpoint(grant("t1")) as endpoint:
+        context = provider_context(endpoint.url)
+        one, other = iofinnet(response=TokenFields()), iofinnet(response=TokenFields())
+        for scheme in (one, other):
+            scheme.bind(context)
+        injection = await one.authorize(REQUEST)
+        one.rejected(AnswerHead(200), injection)
+        assert not (await other.authorize(REQUEST)).awaits_verdict
+
+
+def test_where_bodies_may_say_that_a_token_died_every_answer_is_judged() -> None:
+    assert defactor().judged_statuses is None
+
+
 async def test_a_vendor_that_rejects_everything_is_asked_for_two_tokens_and_then_left_alone() -> None:
     async with login_endpoint(grant("t1"), grant("t2"), grant("t3"), grant("t4")) as endpoint:
         clock = FakeClock()

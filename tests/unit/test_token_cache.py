@@ -54,7 +54,9 @@ async def test_a_token_whose_time_is_over_is_in_memory_no_longer_than_until_the_
     clock, before = FakeClock(), tokens_in_memory()
     cache = TokenCache(clock)
     for number in range(10):
-        await cache.credential(f"s{number}", "p", TokenPolicy(), short_lived).token()
+        credential = cache.credential(f"s{number}", "p", TokenPolicy(), short_lived)
+        await credential.token()
+        assert credential.ready() is not None
     clock.advance(10)
     cache.sweep()
     assert tokens_in_memory() == before

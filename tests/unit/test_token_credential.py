@@ -267,6 +267,42 @@ async def test_a_due_token_is_left_alone_in_the_pause_after_a_failed_renewal() -
     assert b.vendor.calls == 3
 
 
+async def test_what_served_a_moment_ago_serves_no_more_once_it_is_rejected_discarded_or_over() -> None:
+    b = bench()
+    await b.value()
+    assert await b.value() == await b.value() == "t1"
+    b.credential.rejected(1)
+    assert b.credential.ready() is None
+    assert await b.value() == "t2" == await b.value()
+    b.credential.discard()
+    assert b.credential.ready() is None
+    assert await b.value() == "t3" == await b.value()
+    b.clock.advance(100)
+    assert b.credential.ready() is None
+
+
+async def test_a_token_that_is_renewed_ahead_gives_way_to_its_successor() -> None:
+    b = bench(jitter=0.99)
+    assert await b.value() == await b.value() == "t1"
+    b.clock.advance(88)
+    assert await b.value() == "t1"
+    await settled()
+    assert await b.value() == await b.value() == "t2"
+
+
+async def test_a_token_is_known_to_be_accepted_once_an_answer_showed_it() -> None:
+    b = bench()
+    await b.value()
+    assert not b.credential.was_accepted(1)
+    b.credential.accepted(1)
+    assert b.credential.was_accepted(1)
+    b.credential.rejected(1)
+    await b.value()
+    assert not b.credential.was_accepted(2)
+    b.credential.accepted(1)
+    assert not b.credential.was_accepted(2)
+
+
 async def test_who_belongs_to_no_configuration_any_more_keeps_its_token_to_itself() -> None:
     b = bench()
     b.credential.leave()

@@ -6,9 +6,11 @@ from math import inf
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.secret import Secret
-from proxy.tokens.life import Phase, is_at_its_end, phase, token_from
+from proxy.tokens.life import Phase, is_at_its_end, is_surely_fresh, phase, token_from
 from proxy.tokens.token import Grant, Token, TokenPolicy
 
 
@@ -109,3 +111,24 @@ def test_a_token_for_ever_is_always_fresh() -> None:
 )
 def test_jumps_of_the_wall_clock(jump: float, is_dated: bool, expected: Phase) -> None:
     assert phase(token(100, is_dated=is_dated), 1001, 5001 + jump) is expected
+
+
+@given(
+    lifetime=st.floats(0, 1000) | st.just(inf),
+    age=st.floats(-10, 1100),
+    jump=st.floats(-20, 20),
+    is_dated=st.booleans(),
+    single_live=st.booleans(),
+)
+def test_what_is_fresh_at_a_quick_look_is_fresh(
+    lifetime: float, age: float, jump: float, is_dated: bool, single_live: bool
+) -> None:
+    made = token(lifetime, is_dated=is_dated, single_live=single_live)
+    now, wall = 1000 + age, 5000 + age + jump
+    if is_surely_fresh(made, now, wall):
+        assert phase(made, now, wall) is Phase.FRESH
+
+
+def test_at_a_quick_look_most_of_a_life_is_fresh() -> None:
+    assert is_surely_fresh(token(3600), 1000 + 3500, 5000 + 3500)
+    assert is_surely_fresh(token(inf), 1e9, 1e9 + 4000)

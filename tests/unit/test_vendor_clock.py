@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from proxy.vendor_clock import LARGEST_SKEW, SAMPLES, VendorClock
+from proxy.vendor_clock import LARGEST_SKEW, SAMPLES, SECONDS_BETWEEN_LOOKS, VendorClock
 from tests.clock import FakeClock
 
 HOUR = 3600.0
@@ -121,3 +121,29 @@ def test_once_settled_few_answers_are_looked_at() -> None:
     for _ in range(40):
         answer(vendor, clock, 600.0, took=0.1)
     assert told == []
+
+
+def test_until_it_is_settled_every_answer_is_asked_for_and_then_one_a_second() -> None:
+    clock, vendor, _ = clocks()
+    for _ in range(SAMPLES):
+        assert vendor.listens_from <= clock.now()
+        answer(vendor, clock, 0.0)
+    answer(vendor, clock, 0.0)
+    assert vendor.listens_from == clock.now() + SECONDS_BETWEEN_LOOKS
+
+
+def test_answers_that_say_nothing_are_asked_for_once_a_second() -> None:
+    clock, vendor, _ = clocks()
+    vendor.heard([], 0.1)
+    assert vendor.listens_from == clock.now() + SECONDS_BETWEEN_LOOKS
+
+
+def test_to_whom_listens_when_it_wants_a_set_clock_is_known_after_a_second() -> None:
+    clock, vendor, _ = clocks()
+    for _ in range(SAMPLES + 1):
+        answer(vendor, clock, 300.0)
+    clock.jump(300)
+    clock.advance(SECONDS_BETWEEN_LOOKS)
+    assert vendor.listens_from <= clock.now()
+    answer(vendor, clock, 0.0)
+    assert vendor.skew == 0
