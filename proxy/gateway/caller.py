@@ -226,6 +226,8 @@ class CallerConnection(RequestHandler):
             self.body.fail(CallerGone())
         if self.is_busy:
             self._loop.call_later(_LOOKS[0], self._look_after_caller, 0)
+        else:
+            self._outgoing.flush()  # The event loop closes at once; an answer may still wait for the end of the turn.
         return self.is_busy
 
     def connection_lost(self, exc: BaseException | None) -> None:

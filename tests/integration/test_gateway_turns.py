@@ -1,0 +1,75 @@
+"""Several things that happen within one turn of the event loop, in the order in which they do most harm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from proxy.gateway.held_body import ROOM
+from proxy.gateway.route import Route
+from tests.raw_upstream import OK, RawUpstream, Received, Respond
+from tests.served import Served, provider, serve
+
+
+def kernel_takes(writer: asyncio.StreamWriter, octets: bytes) -> None:
+    """Write past the event loop: who reads has it before this turn goes on."""
+    assert os.write(writer.get_extra_info("socket").fileno(), octets) == len(octets)
+
+
+@asynccontextmanager
+async def between(respond: Respond) -> AsyncIterator[tuple[Served, socket.socket]]:
+    """The proxy, and the socket of a caller of it."""
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port)) as caller:
+            caller.setblocking(False)
+            yield proxy, caller
+
+
+async def asked(caller: socket.socket, proxy: Served, line: str, *fields: str, body: bytes = b"") -> None:
+    lines = [f"{line} HTTP/1.1", f"Host: 127.0.0.1:{proxy.port}", *fields, "", ""]
+    await asyncio.get_running_loop().sock_sendall(caller, "\r\n".join(lines).encode() + body)
+
+
+async def received(caller: socket.socket, ending: bytes) -> bytes:
+    octets, loop = b"", asyncio.get_running_loop()
+    async with asyncio.timeout(5):
+        while not octets.endswith(ending) and (piece := await loop.sock_recv(caller, 65536)):
+            octets += piece
+    return octets
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_a_caller_who_ends_his_sending_as_his_answer_is_written_gets_it() -> None:
+    """The answer waits for the end of the turn, and the end of file comes before that."""
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kernel_takes(writer, OK)
+        asyncio.get_running_loop().call_soon(caller.shutdown, socket.SHUT_WR)
+
+    async with between(respond) as (proxy, caller):
+        await asked(caller, proxy, "GET /a/x")
+        assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
+
+
+async def test_a_piece_of_a_body_that_nobody_wants_any_more_takes_no_room() -> None:
+    """It comes after the answer that the vendor gave before he had all, and before the upload learns of its end."""
+    loop = asyncio.get_running_loop()
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(10_000)
+        kernel_takes(writer, OK)
+        loop.call_soon(caller.send, bytes(10_000))
+
+    async with between(respond) as (proxy, caller):
+        await asked(caller, proxy, "POST /a/x", "Content-Length: 500000", body=bytes(10_000))
+        assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
+        await until(lambda: not proxy.listener.connections)
+        assert proxy.gateway.room.take(ROOM)
