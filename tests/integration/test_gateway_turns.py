@@ -7,7 +7,9 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 
+from proxy.gateway.caller import CallerConnection
 from proxy.gateway.held_body import ROOM
 from proxy.gateway.route import Route
 from tests.raw_upstream import OK, RawUpstream, Received, Respond
@@ -73,3 +75,21 @@ async def test_a_piece_of_a_body_that_nobody_wants_any_more_takes_no_room() -> N
         assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
         await until(lambda: not proxy.listener.connections)
         assert proxy.gateway.room.take(ROOM)
+
+
+async def test_a_caller_whose_upload_ends_with_its_answer_has_as_long_as_others_for_his_next_request() -> None:
+    loop = asyncio.get_running_loop()
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(99_999)
+        kernel_takes(writer, OK)
+        loop.call_soon(caller.send, b"x")
+
+    async with between(respond) as (proxy, caller):
+        await asked(caller, proxy, "POST /a/x", "Content-Length: 100000", body=bytes(99_999))
+        assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
+        (connection,) = proxy.listener.connections
+        assert isinstance(connection, CallerConnection) and connection.may_stay()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert connection.deadline._at < inf
