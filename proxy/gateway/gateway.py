@@ -96,9 +96,12 @@ class Gateway:
         is not begun any more.
         """
         self.is_draining = True
-        if self._under_way:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._under_way:
+                    # It may have been quiet before, and on connections that are kept others may begin.
+                    self._quiet.clear()
+                    await self._quiet.wait()
 
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
         if caller.is_surplus:

@@ -43,6 +43,10 @@ async def received(caller: socket.socket, ending: bytes) -> bytes:
     return octets
 
 
+def callers(proxy: Served) -> list[CallerConnection]:
+    return [one for one in proxy.listener.connections if isinstance(one, CallerConnection)]
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
@@ -88,8 +92,32 @@ async def test_a_caller_whose_upload_ends_with_its_answer_has_as_long_as_others_
     async with between(respond) as (proxy, caller):
         await asked(caller, proxy, "POST /a/x", "Content-Length: 100000", body=bytes(99_999))
         assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
-        (connection,) = proxy.listener.connections
-        assert isinstance(connection, CallerConnection) and connection.may_stay()
+        (connection,) = callers(proxy)
+        assert connection.may_stay()
         for _ in range(10):
             await asyncio.sleep(0)
         assert connection.deadline._at < inf
+
+
+async def test_a_drain_lasts_as_long_as_anything_is_under_way_whatever_ended_before() -> None:
+    """Between the end of one request and the drain another may have begun, on a connection that was kept."""
+    may_end = asyncio.Event()
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if request.target == "/slow":
+            await may_end.wait()
+        writer.write(OK)
+
+    async with between(respond) as (proxy, caller):
+        proxy.gateway.is_draining = True
+        assert (await proxy.ask("GET /a/x")).endswith(b"ok")
+        await asked(caller, proxy, "GET /a/slow")
+        await until(lambda: proxy.gateway.in_flight)
+        draining = asyncio.create_task(proxy.gateway.drain(10))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not draining.done()
+        may_end.set()
+        await draining
+        assert not proxy.gateway.in_flight
+        assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
