@@ -255,9 +255,10 @@ class CallerConnection(RequestHandler):
                     await self._waiter
                 finally:
                     self._waiter = None
-            if not await self._handle(self):
-                break
+            stays = await self._handle(self)
             self.is_busy = False
+            if not stays:
+                break
             self.body = None
             self.deadline.set(HEAD_SECONDS)
             if self._ahead:

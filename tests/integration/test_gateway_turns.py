@@ -47,6 +47,14 @@ def callers(proxy: Served) -> list[CallerConnection]:
     return [one for one in proxy.listener.connections if isinstance(one, CallerConnection)]
 
 
+async def stays(condition: Callable[[], object]) -> bool:
+    for _ in range(20):
+        if not condition():
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
@@ -121,3 +129,30 @@ async def test_a_drain_lasts_as_long_as_anything_is_under_way_whatever_ended_bef
         await draining
         assert not proxy.gateway.in_flight
         assert (await received(caller, b"ok")).endswith(b"\r\n\r\nok")
+
+
+async def test_the_last_answer_before_the_end_reaches_a_slow_caller_too() -> None:
+    """One behind which the connection is closed is whole like any other, and is not cut off with those that are not."""
+    body = os.urandom(60_000)
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if request.target == "/last" else raw)
+
+    async with between(respond) as (proxy, caller):
+        asked_for = 0
+        # One after the other, until the kernel takes no more, and not only for a moment.
+        while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
+            await asked(caller, proxy, "GET /a/x")
+            asked_for += 1
+            while len(proxy.passages) < asked_for:
+                await asyncio.sleep(0)
+        proxy.gateway.is_draining = True
+        await asked(caller, proxy, "GET /a/last")
+        await until(lambda: len(proxy.passages) > asked_for)
+        closing = asyncio.create_task(proxy.listener.close())
+        await stays(lambda: not closing.done())
+        octets = await received(caller, b"ok")
+        await closing
+        assert octets.count(body) == asked_for
+        assert octets.endswith(b"\r\n\r\nok")
