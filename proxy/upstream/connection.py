@@ -232,7 +232,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_result(None)
         body = self.body
-        if self._was_ended and exc is None and isinstance(body, Incoming) and not body.is_bounded:
+        # What went wrong behind the vendor's own end concerns what it did not take of the request.
+        if self._was_ended and isinstance(body, Incoming) and not body.is_bounded:
             body.end()
         self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
         self.on_lost(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -156,3 +157,34 @@ async def test_the_last_answer_before_the_end_reaches_a_slow_caller_too() -> Non
         await closing
         assert octets.count(body) == asked_for
         assert octets.endswith(b"\r\n\r\nok")
+
+
+async def test_an_answer_that_ends_with_the_connection_is_whole_at_its_end_whatever_becomes_of_the_upload() -> None:
+    """The vendor said that this was all; that it does not take the rest of the request is no news."""
+    loop = asyncio.get_running_loop()
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()
+        (connection,) = acme.pool._open
+        await until(lambda: connection.writing_paused)
+        writer.write(b"HTTP/1.1 413 X\r\n\r\nno")
+        writer.write_eof()
+        await until(lambda: not connection.is_open())
+        reset(writer)
+
+    async with RawUpstream(respond=respond) as vendor:
+        acme = provider(vendor.url)
+        async with serve(Route.to(acme, "/a")) as proxy:
+            with socket.create_connection(("127.0.0.1", proxy.port)) as caller:
+                caller.setblocking(False)
+                await asked(caller, proxy, "POST /a/x", "Content-Length: 100000000")
+                sending = asyncio.create_task(loop.sock_sendall(caller, bytes(100_000_000)))
+                answer = await received(caller, b"0\r\n\r\n")
+                assert answer.endswith(b"\r\n\r\n2\r\nno\r\n0\r\n\r\n")
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
