@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 
+from proxy.errors import CredentialRejected
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.held_body import ROOM
 from proxy.gateway.route import Route
+from proxy.schemes.base import Injection, OutboundRequest
 from tests.raw_upstream import OK, RawUpstream, Received, Respond
-from tests.served import Served, provider, serve
+from tests.served import Fixed, Served, provider, serve
 
 
 def kernel_takes(writer: asyncio.StreamWriter, octets: bytes) -> None:
@@ -188,3 +190,28 @@ async def test_an_answer_that_ends_with_the_connection_is_whole_at_its_end_whate
 def reset(writer: asyncio.StreamWriter) -> None:
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+async def test_refusals_too_wait_for_a_caller_who_pipelines_and_never_reads() -> None:
+    loop = asyncio.get_running_loop()
+
+    class Refused(Fixed):
+        async def authorize(self, request: OutboundRequest) -> Injection:
+            raise CredentialRejected
+
+    async with serve(Route.to(provider("http://127.0.0.1:1", Refused()), "/a")) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port)) as caller:
+            caller.setblocking(False)
+            request = f"GET /a/x HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode()
+            await until(lambda: callers(proxy))
+            (connection,) = callers(proxy)
+            assert connection.socket is not None
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            asking = asyncio.create_task(loop.sock_sendall(caller, request * 20_000))
+            seen = -1
+            while len(proxy.passages) != seen:  # Until it stands still.
+                seen = len(proxy.passages)
+                await asyncio.sleep(0.1)
+            assert 0 < seen < 5000
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
