@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 
-from proxy.errors import CredentialRejected
+import pytest
+
+from proxy.errors import CredentialRejected, UpstreamTimeout
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.held_body import ROOM
 from proxy.gateway.route import Route
@@ -215,3 +217,46 @@ async def test_refusals_too_wait_for_a_caller_who_pipelines_and_never_reads() ->
             assert 0 < seen < 5000
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_vendor_that_answers_early_has_its_time_from_the_end_of_the_upload() -> None:
+    """Until then it is the caller who is waited for, and the vendor may have nothing to say before it has all."""
+    loop = asyncio.get_running_loop()
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nfirst-")
+        await reader.readexactly(100_000)
+        writer.write(b"second")
+
+    async with (
+        RawUpstream(respond=respond) as vendor,
+        serve(Route.to(provider(vendor.url), "/a", timeout=0.2)) as proxy,
+    ):
+        with socket.create_connection(("127.0.0.1", proxy.port)) as caller:
+            caller.setblocking(False)
+            await asked(caller, proxy, "POST /a/x", "Content-Length: 100000")
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                await loop.sock_sendall(caller, bytes(20_000))
+            assert (await received(caller, b"second")).endswith(b"\r\n\r\nfirst-second")
+        await until(lambda: proxy.passages)
+
+
+async def test_a_vendor_that_answers_early_and_says_no_more_behind_the_upload_is_given_up() -> None:
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nfirst-")
+        await reader.read()
+
+    async with (
+        RawUpstream(respond=respond) as vendor,
+        serve(Route.to(provider(vendor.url), "/a", timeout=0.2)) as proxy,
+    ):
+        with socket.create_connection(("127.0.0.1", proxy.port)) as caller:
+            caller.setblocking(False)
+            await asked(caller, proxy, "POST /a/x", "Content-Length: 100000", body=bytes(99_999))
+            await received(caller, b"first-")
+            await asyncio.get_running_loop().sock_sendall(caller, b"x")
+            with pytest.raises(ConnectionResetError):
+                await received(caller, b"second")
+        await until(lambda: proxy.passages)
+        assert isinstance(proxy.passages[0].error, UpstreamTimeout)
