@@ -227,7 +227,7 @@ class CallerConnection(RequestHandler):
         if self.is_busy:
             self._loop.call_later(_LOOKS[0], self._look_after_caller, 0)
         else:
-            self._outgoing.flush()  # The event loop closes at once; an answer may still wait for the end of the turn.
+            self._end()  # As the event loop would, but with the answer that may still wait for the end of the turn.
         return self.is_busy
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -270,7 +270,7 @@ class CallerConnection(RequestHandler):
     def force_close(self) -> None:
         """As aiohttp's: an end at once, but what was written is still sent."""
         if self.transport is not None:
-            self._outgoing.flush()
+            self._end()
         super().force_close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
@@ -350,8 +350,16 @@ class CallerConnection(RequestHandler):
         if not self._has_ended and not (is_read and self.head.message.should_close and not self._ahead):
             self._say_goodbye(transport)
             await asyncio.sleep(_LINGERING_SECONDS)  # Cancelled when the caller hangs up.
-        self._outgoing.flush()
-        transport.close()
+        self._end()
+
+    def _end(self) -> None:
+        """Close. What was written is still sent, to a caller who goes on taking it."""
+        transport = self._outgoing.transport
+        if not transport.is_closing():
+            self._outgoing.flush()
+            transport.close()
+            if not self._outgoing.is_empty():
+                self.deadline.set(STALLED_SECONDS)
 
     def _say_goodbye(self, transport: Transport) -> None:
         self.close()  # Whatever comes now is dropped unread.
@@ -372,8 +380,10 @@ class CallerConnection(RequestHandler):
             self._loop.call_later(_LOOKS[later], self._look_after_caller, later)
 
     def _out_of_time(self) -> None:
-        """Of a kept connection, or of a body that does not go on."""
-        if not self.is_busy:
+        """Of a kept connection, of a body that does not go on, or of a caller who takes nothing of what is left."""
+        if self._outgoing.transport.is_closing():
+            abort(self._outgoing.transport)
+        elif not self.is_busy:
             self.force_close()
         elif self.body is not None:
             self.body.fail(CallerTooSlow())

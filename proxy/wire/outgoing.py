@@ -34,11 +34,11 @@ class TurnEnd:
 class Outgoing:
     """Bytes on their way to one transport, in order."""
 
-    __slots__ = ("_first", "_loop", "_rest", "_size", "_transport", "_turn_end")
+    __slots__ = ("_first", "_loop", "_rest", "_size", "_turn_end", "transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, turn_end: TurnEnd) -> None:
         self._loop = loop
-        self._transport = transport
+        self.transport = transport
         self._turn_end = turn_end
         # Nearly always there is one piece: no list is made of it, and none joined.
         self._first = b""
@@ -66,8 +66,8 @@ class Outgoing:
             if rest:
                 octets = b"".join((octets, *rest))
                 self._rest = []
-            if not self._transport.is_closing():
-                self._transport.write(octets)
+            if not self.transport.is_closing():
+                self.transport.write(octets)
 
     def drop(self) -> None:
         """Forget what waits."""
@@ -75,4 +75,4 @@ class Outgoing:
 
     def is_empty(self) -> bool:
         """Whether all of it has gone to the kernel."""
-        return not self._first and not self._transport.get_write_buffer_size()
+        return not self._first and not self.transport.get_write_buffer_size()

@@ -13,7 +13,7 @@ from math import inf
 import pytest
 
 from proxy.errors import CredentialRejected, UpstreamTimeout
-from proxy.gateway.caller import CallerConnection
+from proxy.gateway.caller import HEAD_SECONDS, CallerConnection
 from proxy.gateway.held_body import ROOM
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
@@ -260,3 +260,32 @@ async def test_a_vendor_that_answers_early_and_says_no_more_behind_the_upload_is
                 await received(caller, b"second")
         await until(lambda: proxy.passages)
         assert isinstance(proxy.passages[0].error, UpstreamTimeout)
+
+
+@pytest.mark.parametrize("last", ["idle", "close", "eof"])
+async def test_a_connection_that_is_closed_does_not_wait_for_ever_for_a_caller_who_takes_nothing(last: str) -> None:
+    """What was written is still sent; so it is a whole answer's time until he is given up."""
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + bytes(60_000)
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if request.target == "/last" else raw)
+
+    async with between(respond) as (proxy, caller):
+        asked_for = 0
+        while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
+            await asked(caller, proxy, "GET /a/x")
+            asked_for += 1
+            while len(proxy.passages) < asked_for:
+                await asyncio.sleep(0)
+        (connection,) = callers(proxy)
+        match last:
+            case "idle":
+                connection.deadline.set(0)
+            case "close":
+                await asked(caller, proxy, "GET /a/last", "Connection: close")
+            case "eof":
+                caller.shutdown(socket.SHUT_WR)
+        assert await stays(lambda: callers(proxy))
+        assert asyncio.get_running_loop().time() + HEAD_SECONDS < connection.deadline._at < inf
+        connection.deadline.set(0)
+        await until(lambda: not callers(proxy))
