@@ -135,7 +135,7 @@ class Gateway:
                 if caller.is_undrained():
                     await caller.drained()
             else:
-                passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
+                await relay(answer, caller, passage, scheme, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise
