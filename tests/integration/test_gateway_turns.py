@@ -168,7 +168,7 @@ async def test_an_answer_that_ends_with_the_connection_is_whole_at_its_end_whate
     loop = asyncio.get_running_loop()
 
     async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
         (connection,) = acme.pool._open
         await until(lambda: connection.writing_paused)
         writer.write(b"HTTP/1.1 413 X\r\n\r\nno")
