@@ -32,9 +32,9 @@ class TurnEnd:
 
 
 class Outgoing:
-    """Bytes on their way to one transport, in order."""
+    """Bytes on their way to one transport, in order. `flushes` counts how often some were handed over."""
 
-    __slots__ = ("_first", "_loop", "_rest", "_size", "_turn_end", "transport")
+    __slots__ = ("_first", "_loop", "_rest", "_size", "_turn_end", "flushes", "transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, turn_end: TurnEnd) -> None:
         self._loop = loop
@@ -44,6 +44,7 @@ class Outgoing:
         self._first = b""
         self._rest: list[bytes] = []
         self._size = 0
+        self.flushes = 0
 
     def write(self, octets: bytes) -> None:
         if self._first:
@@ -63,6 +64,7 @@ class Outgoing:
         octets, rest = self._first, self._rest
         if octets:
             self._first, self._size = b"", 0
+            self.flushes += 1
             if rest:
                 octets = b"".join((octets, *rest))
                 self._rest = []

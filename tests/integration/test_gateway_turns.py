@@ -289,3 +289,21 @@ async def test_a_connection_that_is_closed_does_not_wait_for_ever_for_a_caller_w
         assert asyncio.get_running_loop().time() + HEAD_SECONDS < connection.deadline._at < inf
         connection.deadline.set(0)
         await until(lambda: not callers(proxy))
+
+
+@pytest.mark.parametrize(("method", "answers"), [("GET", b"\r\n\r\nok"), ("POST", b'"code": "upstream_disconnected"}')])
+async def test_what_a_vendor_says_before_the_request_has_left_is_no_answer_to_it(method: str, answers: bytes) -> None:
+    """Servers say 408 to a connection that was idle for too long. The request waits for the end of the turn meanwhile."""
+    loop, writers = asyncio.get_running_loop(), []
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(OK)
+
+    async with between(respond) as (proxy, caller):
+        await asked(caller, proxy, "GET /a/first")
+        await received(caller, b"ok")
+        await asked(caller, proxy, f"{method} /a/second", "Content-Length: 0")
+        loop.call_soon(kernel_takes, writers[0], b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 5\r\n\r\nstray")
+        assert (await received(caller, answers)).endswith(answers)
+        assert len(proxy.passages) == 2
