@@ -132,14 +132,13 @@ class _Queued:
         self._deliver(lines)
 
     def _deliver(self, lines: list[bytes]) -> None:
-        lost = self.dropped - self._told
-        if lost and lines:
-            lines.append(self._tell_lost(lost))
-            self._told += lost
+        lost = self.dropped - self._told if lines else 0
         try:
-            self._write(b"".join(lines))
+            self._write(b"".join([*lines, self._tell_lost(lost)] if lost else lines))
         except OSError:  # Nobody reads any more, or the disk is full.
             self.dropped += len(lines)
+        else:
+            self._told += lost
 
     def _write(self, octets: bytes) -> None:
         left = memoryview(octets)

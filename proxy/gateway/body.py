@@ -110,7 +110,9 @@ class CallerBody:
         try:
             await incoming.pour(pass_on)
         finally:
-            deadline.clear()
+            # Whoever has his answer already has it for his next request: an upload learns late that nobody wants it.
+            if self._caller.body is incoming:
+                deadline.clear()
         if self._is_beyond_its_limit:
             raise BodyTooLarge
         if not incoming.is_read:

@@ -228,6 +228,8 @@ class CallerConnection(RequestHandler):
             self.body.fail(CallerGone())
         if self.is_busy:
             self._loop.call_later(_LOOKS[0], self._look_after_caller, 0)
+        else:
+            self._end()  # As the event loop would, but with the answer that may still wait for the end of the turn.
         return self.is_busy
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -255,9 +257,10 @@ class CallerConnection(RequestHandler):
                     await self._waiter
                 finally:
                     self._waiter = None
-            if not await self._handle(self):
-                break
+            stays = await self._handle(self)
             self.is_busy = False
+            if not stays:
+                break
             self.body = None
             self.deadline.set(HEAD_SECONDS)
             if self._ahead:
@@ -269,7 +272,7 @@ class CallerConnection(RequestHandler):
     def force_close(self) -> None:
         """As aiohttp's: an end at once, but what was written is still sent."""
         if self.transport is not None:
-            self._outgoing.flush()
+            self._end()
         super().force_close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
@@ -349,8 +352,16 @@ class CallerConnection(RequestHandler):
         if not self._has_ended and not (is_read and self.head.message.should_close and not self._ahead):
             self._say_goodbye(transport)
             await asyncio.sleep(_LINGERING_SECONDS)  # Cancelled when the caller hangs up.
-        self._outgoing.flush()
-        transport.close()
+        self._end()
+
+    def _end(self) -> None:
+        """Close. What was written is still sent, to a caller who goes on taking it."""
+        transport = self._outgoing.transport
+        if not transport.is_closing():
+            self._outgoing.flush()
+            transport.close()
+            if not self._outgoing.is_empty():
+                self.deadline.set(STALLED_SECONDS)
 
     def _say_goodbye(self, transport: Transport) -> None:
         self.close()  # Whatever comes now is dropped unread.
@@ -371,8 +382,10 @@ class CallerConnection(RequestHandler):
             self._loop.call_later(_LOOKS[later], self._look_after_caller, later)
 
     def _out_of_time(self) -> None:
-        """Of a kept connection, or of a body that does not go on."""
-        if not self.is_busy:
+        """Of a kept connection, of a body that does not go on, or of a caller who takes nothing of what is left."""
+        if self._outgoing.transport.is_closing():
+            abort(self._outgoing.transport)
+        elif not self.is_busy:
             self.force_close()
         elif self.body is not None:
             self.body.fail(CallerTooSlow())

@@ -70,10 +70,10 @@ class Gateway:
             passage.hung_up()
             raise
         except ProxyError as error:
-            return self._refuse(caller, passage, error)
+            return await self._refuse(caller, passage, error)
         except Exception as error:  # noqa: BLE001 - the one boundary: whatever it is, no text of it gets out
             _log.error("internal error", exc_info=error, extra={"request_id": passage.id})
-            return self._refuse(caller, passage, ProxyError())
+            return await self._refuse(caller, passage, ProxyError())
         finally:
             if passage.body is not NO_BODY:
                 passage.body.release()
@@ -96,9 +96,12 @@ class Gateway:
         is not begun any more.
         """
         self.is_draining = True
-        if self._under_way:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._under_way:
+                    # It may have been quiet before, and on connections that are kept others may begin.
+                    self._quiet.clear()
+                    await self._quiet.wait()
 
     async def _pass_on(self, caller: CallerConnection, passage: Passage) -> bool:
         if caller.is_surplus:
@@ -132,7 +135,7 @@ class Gateway:
                 if caller.is_undrained():
                     await caller.drained()
             else:
-                passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
+                await relay(answer, caller, passage, scheme, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise
@@ -164,16 +167,18 @@ class Gateway:
     def _keeps_alive(self, caller: CallerConnection) -> bool:
         return caller.may_stay() and not self.is_draining
 
-    def _refuse(self, caller: CallerConnection, passage: Passage, error: ProxyError) -> bool:
+    async def _refuse(self, caller: CallerConnection, passage: Passage, error: ProxyError) -> bool:
         # Its traceback holds this request's frames, and with them its body, until the garbage collector comes by.
         passage.error = error.with_traceback(None)
         # After a request that was not as it should be, nobody can be sure where the next one begins.
         keep_alive = self._keeps_alive(caller) and not isinstance(error, CallerError)
         try:
             caller.write(refusal(error, passage.id, with_body=passage.method != "HEAD", keep_alive=keep_alive))
+            passage.status = error.status
+            if keep_alive and caller.is_undrained():
+                await caller.drained()
         except CallerGone:
             # Of an answer that was cut off in the middle the status stands.
             passage.status = passage.status or error.status
             return False
-        passage.status = error.status
         return keep_alive

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.headers import RELAYED, RawHeaders, passing
+from proxy.gateway.passage import Passage
 from proxy.gateway.refusal import REASONS
 from proxy.schemes.base import AuthScheme
 from proxy.target import drop_parameters
@@ -30,9 +31,15 @@ def relay_whole(answer: Answer, caller: CallerConnection, scheme: AuthScheme) ->
 
 
 async def relay(
-    answer: Answer, caller: CallerConnection, scheme: AuthScheme, *, keep_alive: bool, extra: RawHeaders = ()
-) -> int:
-    """Write the answer; the number of body bytes written.
+    answer: Answer,
+    caller: CallerConnection,
+    passage: Passage,
+    scheme: AuthScheme,
+    *,
+    keep_alive: bool,
+    extra: RawHeaders = (),
+) -> None:
+    """Write the answer, and note at the passage how many bytes of its body were written, also of one that is cut off.
 
     Raises CallerGone, or the UpstreamError with which the body broke off: before a byte was written, or after
     the caller's connection was aborted. `extra` are headers of our own.
@@ -47,12 +54,13 @@ async def relay(
         more = more_lines(extra, is_chunked=is_chunked, keep_alive=keep_alive)
         lines = b"%b%b\r\n" % (lines.removesuffix(b"\r\n"), more)
     caller.write(lines + (_framed(first, last=ends_here) if is_chunked else first))
+    passage.response_bytes = len(first)
     try:
         if ends_here:
             answer.finish(caller.loop.time())
             await caller.drained()
-            return len(first)
-        return len(first) + await _stream(answer, caller, is_chunked)
+        else:
+            await _stream(answer, caller, passage, is_chunked)
     except BaseException:
         caller.abort()
         raise
@@ -64,12 +72,9 @@ def _lines(answer: Answer, scheme: AuthScheme) -> bytes:
     return lines
 
 
-async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) -> int:
-    written = 0
-
+async def _stream(answer: Answer, caller: CallerConnection, passage: Passage, is_chunked: bool) -> None:
     def pass_on(piece: bytes) -> bool:
-        nonlocal written
-        written += len(piece)
+        passage.response_bytes += len(piece)
         return caller.offer(_framed(piece, last=False) if is_chunked else piece)
 
     await caller.drained()
@@ -79,7 +84,6 @@ async def _stream(answer: Answer, caller: CallerConnection, is_chunked: bool) ->
     if is_chunked:
         caller.write(_LAST_CHUNK)
     answer.finish(caller.loop.time())
-    return written
 
 
 def relayed(headers: RawHeaders, hidden: frozenset[str]) -> RawHeaders:

@@ -14,7 +14,9 @@ from proxy.wire.straight import read_straight
 class Answer:
     """A vendor's answer: its head is here, its body comes by `read`. Must be ended by `finish` or `abort`."""
 
-    __slots__ = ("_body", "_connection", "_is_over", "_peeked", "_pool", "_timeout", "_upload", "head", "status")
+    __slots__ = (
+        "_body", "_connection", "_is_awaited", "_is_over", "_peeked", "_pool", "_timeout", "_upload", "head", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -32,7 +34,10 @@ class Answer:
         self._upload = upload
         self._timeout = timeout
         self._peeked = b""
+        self._is_awaited = False
         self._is_over = False
+        if upload is not None and not upload.done():
+            upload.add_done_callback(self._go_on_waiting)
 
     @property
     def headers(self) -> RawHeaders:
@@ -69,30 +74,30 @@ class Answer:
         piece = self.read_nowait()
         if piece or self._body is None or self._body.is_complete:
             return piece
-        self._connection.deadline.set(self._timeout)
+        self._wait()
         try:
             return await self._body.read()
         finally:
-            self._connection.deadline.clear()
+            self._end_waiting()
 
     async def pour(self, sink: Sink) -> None:
         """Hand each piece of the body to the sink as it comes, until it has enough for now, or the body ends.
 
         The sink passes each on at once and keeps none. Raises as `read` does.
         """
-        body, deadline, seconds = self._body, self._connection.deadline, self._timeout
+        body = self._body
         assert isinstance(body, Incoming)
         read_straight(body)
 
         def passed_on(piece: bytes) -> bool:
-            deadline.set(seconds)
+            self._wait()
             return sink(piece)
 
-        deadline.set(seconds)
+        self._wait()
         try:
             await body.pour(passed_on)
         finally:
-            deadline.clear()
+            self._end_waiting()
 
     async def peek(self, limit: int) -> bytes | None:
         """The whole body if it has at most `limit` bytes, else None; either way it can still be read."""
@@ -102,6 +107,20 @@ class Answer:
             size += len(piece)
         self._peeked = b"".join(pieces)
         return self._peeked if size <= limit else None
+
+    def _wait(self) -> None:
+        """The vendor has its time from now on; as long as the request's body is on its way, it waits for the caller."""
+        self._is_awaited = True
+        if self._upload is None or self._upload.done():
+            self._connection.deadline.set(self._timeout)
+
+    def _go_on_waiting(self, _: asyncio.Task[None]) -> None:
+        if self._is_awaited:
+            self._wait()
+
+    def _end_waiting(self) -> None:
+        self._is_awaited = False
+        self._connection.deadline.clear()
 
     def finish(self, now: float) -> None:
         """Nothing more will be read; the connection is used again if both sides are through."""

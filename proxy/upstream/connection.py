@@ -75,9 +75,9 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim", "_loop",
-        "_may_switch", "_outgoing", "_should_close", "_transport", "_turn_end", "_was_ended", "body", "deadline",
-        "idle_since", "is_reused", "on_lost", "writing_paused",
+        "_answer", "_begun_at", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim",
+        "_loop", "_may_switch", "_outgoing", "_should_close", "_transport", "_turn_end", "_was_ended", "body",
+        "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +105,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._should_close = False
         self._may_switch = False
         self._bytes_seen = False
+        # How often had been written when the exchange began: before it is more often, nothing of the request has left.
+        self._begun_at = 0
         self._expects_body = True
         self._was_ended = False
         self._has_answered = False
@@ -127,6 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._expects_body = expects_body
         self._bytes_seen = self._has_answered = False
         self._interim = 0
+        self._begun_at = self._outgoing.flushes
         return self._answer
 
     def use_once(self) -> None:
@@ -214,7 +217,11 @@ class UpstreamConnection(asyncio.Protocol):
         if self._answer is None or (self._should_close and not self._is_reading):
             self.close()  # Nobody asked: these bytes would be read as the next caller's answer.
             return
-        self._bytes_seen = True
+        if not self._bytes_seen:
+            if self.is_reused and self._outgoing.flushes == self._begun_at:
+                self._fail(self._disconnected())  # These bytes answer nothing that was asked.
+                return
+            self._bytes_seen = True
         try:
             if not self._has_answered:
                 data = self._read_heads(data)
@@ -232,7 +239,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_result(None)
         body = self.body
-        if self._was_ended and exc is None and isinstance(body, Incoming) and not body.is_bounded:
+        # What went wrong behind the vendor's own end concerns what it did not take of the request.
+        if self._was_ended and isinstance(body, Incoming) and not body.is_bounded:
             body.end()
         self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
         self.on_lost(self)

@@ -37,9 +37,9 @@ async def exchange(
     """Send a request and return as soon as the final answer's head is there.
 
     `head` ends with the empty line and names the framing of `body`, which is the whole body, or one that comes framed
-    as `head` says. `timeout` is in seconds: between two parts of the request's body that the vendor
-    takes, from the end of the request to the answer's head, and between two reads of the answer's body. Raises an
-    UpstreamError; StaleConnection where the request may be sent once more, on a new connection.
+    as `head` says. `timeout` is in seconds: between two parts of the request's body that the vendor takes, from the end
+    of the request to the answer's head, and between two reads of the answer's body, not before the end of the request
+    either. Raises an UpstreamError; StaleConnection where the request may be sent once more, on a new connection.
     """
     upload: asyncio.Task[None] | None = None
     try:

@@ -87,9 +87,10 @@ class UpstreamPool:
 
     async def connect(self) -> UpstreamConnection:
         """A connection, new unless one comes back while this waits for its turn. Raises an UpstreamError."""
-        if self._queue or len(self._open) - len(self._idle) + self._queue.reserved >= self.max_connections:
+        if self._queue or self._is_full():
             connection = await self._queue.turn()
-            if connection is not None:
+            # One that ended meanwhile would be taken for one that ended with the request on it.
+            if connection is not None and connection.is_open():
                 return connection
         return await self.connect_anew()
 
@@ -147,4 +148,9 @@ class UpstreamPool:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._queue.call()
+        # It may have been one beyond their number: a second attempt's, or one that another was made in the place of.
+        if not self._is_full():
+            self._queue.call()
+
+    def _is_full(self) -> bool:
+        return self.active + self._queue.reserved >= self.max_connections

@@ -32,18 +32,19 @@ class TurnEnd:
 
 
 class Outgoing:
-    """Bytes on their way to one transport, in order."""
+    """Bytes on their way to one transport, in order. `flushes` counts how often some were handed over."""
 
-    __slots__ = ("_first", "_loop", "_rest", "_size", "_transport", "_turn_end")
+    __slots__ = ("_first", "_loop", "_rest", "_size", "_turn_end", "flushes", "transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, turn_end: TurnEnd) -> None:
         self._loop = loop
-        self._transport = transport
+        self.transport = transport
         self._turn_end = turn_end
         # Nearly always there is one piece: no list is made of it, and none joined.
         self._first = b""
         self._rest: list[bytes] = []
         self._size = 0
+        self.flushes = 0
 
     def write(self, octets: bytes) -> None:
         if self._first:
@@ -63,11 +64,12 @@ class Outgoing:
         octets, rest = self._first, self._rest
         if octets:
             self._first, self._size = b"", 0
+            self.flushes += 1
             if rest:
                 octets = b"".join((octets, *rest))
                 self._rest = []
-            if not self._transport.is_closing():
-                self._transport.write(octets)
+            if not self.transport.is_closing():
+                self.transport.write(octets)
 
     def drop(self) -> None:
         """Forget what waits."""
@@ -75,4 +77,4 @@ class Outgoing:
 
     def is_empty(self) -> bool:
         """Whether all of it has gone to the kernel."""
-        return not self._first and not self._transport.get_write_buffer_size()
+        return not self._first and not self.transport.get_write_buffer_size()

@@ -205,6 +205,27 @@ async def test_a_vendor_that_answers_before_the_body_is_there_ends_it_and_its_co
     assert answer.endswith(b"\r\nConnection: close\r\n\r\nno")
 
 
+async def test_of_an_answer_that_is_cut_off_it_is_told_how_much_of_it_was_written() -> None:
+    """An endless stream of events has no other end than its caller's."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + bytes(1000))
+        await go_on.wait()
+        writer.write(bytes(1000))
+        await reader.read()
+
+    go_on = asyncio.Event()
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        async with calling(proxy) as (reader, writer):
+            writer.write(request_head(proxy, line="GET /a/x"))
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(1000)
+            go_on.set()
+            await reader.readexactly(1000)
+        await until(lambda: proxy.passages)
+    assert (proxy.passages[0].status, proxy.passages[0].response_bytes) == (499, 2000)
+
+
 async def test_a_body_that_broke_before_a_byte_was_relayed_is_a_502() -> None:
     """There is still time for a proper answer."""
 

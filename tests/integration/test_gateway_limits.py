@@ -110,3 +110,23 @@ async def test_a_fresh_connection_is_kept_in_the_place_of_the_oldest() -> None:
         for _ in range(5):
             assert status(await proxy.ask("POST /a/x", "Content-Length: 0")) == 200
     assert vendor.connections == MAX_IDLE_CONNECTIONS + 1
+
+
+async def test_a_connection_that_ends_as_it_is_handed_on_is_made_anew_and_not_one_too_many() -> None:
+    """Nothing was written on it: whoever waited for it need not know."""
+    at_once = most = 0
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.005)
+        at_once -= 1
+        writer.write(OK)
+        writer.close()
+
+    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 3, 100)) as proxy:
+        answers = await asyncio.gather(*(proxy.ask(f"POST /a/{n}", "Content-Length: 0") for n in range(40)))
+    assert [status(answer) for answer in answers] == [200] * 40
+    assert len(vendor.requests) == 40
+    assert most == 3

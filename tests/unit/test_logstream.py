@@ -151,3 +151,24 @@ def test_a_stream_in_memory_has_its_lines_at_once() -> None:
     stream.close()
     log_request(log, RECORD)
     assert log.dropped == 1
+
+
+def test_what_could_not_be_told_of_lost_lines_is_told_later(tmp_path: Path) -> None:
+    """To say how many are missing can fail like any other line, and is none of the lines that are missing."""
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with path.open("w") as stream:
+        log = a_log(stream)
+        os.close(reader)
+        for _ in range(3):
+            log_request(log, RECORD)
+            log.flush()
+        assert log.dropped == 3
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        log_request(log, RECORD)
+        log.flush()
+        lines = [json.loads(line) for line in os.read(reader, 65536).splitlines()]
+        log.close()
+    os.close(reader)
+    assert [line.get("lines") for line in lines] == [None, 3]
