@@ -109,7 +109,7 @@ def chunks(body: bytes, number: int) -> Iterable[bytes]:
     yield b"0\r\n\r\n"
 
 
-def script(number: int, draw: Random, paths: Sequence[str], *, with_tls: bool, with_rejections: bool) -> Script:
+def script(number: int, draw: Random, paths: Sequence[str], *, with_tls: bool) -> Script:
     method = draw.choice(["GET", "GET", "GET", "POST", "POST", "POST", "PUT", "HEAD"])
     has_body = method in ("POST", "PUT")
     version = draw.choice(["1.1"] * 9 + ["1.0"])
@@ -138,7 +138,7 @@ def script(number: int, draw: Random, paths: Sequence[str], *, with_tls: bool, w
         with_interim=draw.random() < 0.1,
         timing=timing,
         read_before=draw.randint(0, request_size),
-        is_rejected_first=with_rejections and timing == "after" and draw.random() < 0.2,
+        is_rejected_first=timing == "after" and draw.random() < 0.2,
         ending=ending,
         reads=draw.choice([1 << 20, 1 << 20, 65536, 5000]),
         leaves_at=draw.randint(0, 400_000) if draw.random() < 0.03 else None,

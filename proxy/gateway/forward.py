@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import monotonic
@@ -19,8 +20,12 @@ from proxy.upstream.answer import Answer
 from proxy.upstream.connection import StaleConnection
 from proxy.upstream.exchange import REPEATABLE_METHODS, exchange
 
-# One attempt or more: what went out with which injection, and what came back.
-Send = Callable[[Decision, CallerConnection, Passage], Awaitable[tuple[Answer, Injection]]]
+# One attempt or more: what went out with which injection, and what came back. The answer to the attempt before, where
+# there was one, is let go of as soon as there is a new credential.
+Send = Callable[[Decision, CallerConnection, Passage, Answer | None], Awaitable[tuple[Answer, Injection]]]
+
+# In seconds; a vendor may close a connection that was idle for longer, and most requests cannot be sent twice.
+_STILL_WARM = 1.0
 
 
 async def forward(decision: Decision, caller: CallerConnection, passage: Passage, send: Send | None = None) -> Answer:
@@ -36,7 +41,7 @@ async def forward(decision: Decision, caller: CallerConnection, passage: Passage
         await body.hold()
         passage.begun = monotonic()
     send = send or _send
-    answer, injection = await send(decision, caller, passage)
+    answer, injection = await send(decision, caller, passage, None)
     judged = provider.judged_statuses
     if judged is not None and answer.status not in judged and not injection.awaits_verdict:
         return answer
@@ -55,10 +60,9 @@ async def _replay(decision: Decision, caller: CallerConnection, passage: Passage
     """The answer to the second attempt; the first one stands if there is no fresh credential."""
     passage.begun = monotonic()
     try:
-        answer, injection = await send(decision, caller, passage)
+        answer, injection = await send(decision, caller, passage, first)
     except CredentialError:
         return first
-    first.abort()
     passage.repeats = 1
     provider = decision.route.provider
     try:
@@ -69,8 +73,24 @@ async def _replay(decision: Decision, caller: CallerConnection, passage: Passage
     return answer
 
 
+def _let_go(refused: Answer, since: float) -> None:
+    """Give its connection back before another is asked for: if the refused held all, they would wait for each other.
+
+    `since`, a reading of time.monotonic, is when the answer came.
+    """
+    if refused.is_here() and monotonic() - since < _STILL_WARM:
+        refused.finish(asyncio.get_running_loop().time())
+    else:
+        refused.abort()
+
+
 async def _send(
-    decision: Decision, caller: CallerConnection, passage: Passage, *, on_new_connection: bool = False
+    decision: Decision,
+    caller: CallerConnection,
+    passage: Passage,
+    refused: Answer | None = None,
+    *,
+    on_new_connection: bool = False,
 ) -> tuple[Answer, Injection]:
     """One attempt, and a second where a kept connection turned out to be dead and the method is safe."""
     route, body, method = decision.route, passage.body, decision.request.method
@@ -80,6 +100,8 @@ async def _send(
         at_hand = decision.at_hand = provider.scheme.prepare(decision.request)
     injection = at_hand(held) or await authorized(route, replace(decision.request, body=held))
     passage.authorized = monotonic()
+    if refused is not None:
+        _let_go(refused, passage.begun)
     try:
         more = b"" if passage.trace is None else field_lines(passage.trace.attempt())
         head = request_head(decision.begun, injection, body.framing, more)

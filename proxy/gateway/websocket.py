@@ -44,12 +44,19 @@ class Handshake:
         self._accept = b64encode(sha1(keys[0] + _GUID, usedforsecurity=False).digest())
         self._injection = Injection()
 
-    async def send(self, decision: Decision, caller: CallerConnection, passage: Passage) -> tuple[Answer, Injection]:
-        """One attempt. An answer with status 101 is one that may be granted to the caller."""
+    async def send(
+        self, decision: Decision, caller: CallerConnection, passage: Passage, refused: Answer | None = None
+    ) -> tuple[Answer, Injection]:
+        """One attempt. An answer with status 101 is one that may be granted to the caller.
+
+        The `refused` one, if there was one before, is let go of as soon as there is a new credential.
+        """
         route, request = decision.route, handshake_request(decision.route, decision.request)
         provider, scheme = route.provider, route.provider.scheme
         self._injection = injection = await authorized(route, request)
         passage.authorized = monotonic()
+        if refused is not None:
+            refused.abort()
         try:
             more = UPGRADE if passage.trace is None else (*passage.trace.attempt(), *UPGRADE)
             head = request_head(begun_head(route, request), injection, b"", field_lines(more))

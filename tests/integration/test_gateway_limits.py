@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from proxy.gateway.route import Provider, Route
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
@@ -12,11 +14,14 @@ from tests.abuse.test_slow_peers import Leaping
 from tests.raw_upstream import OK, RawUpstream, Received
 from tests.served import Fixed, serve, status
 
+UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\ndead"
+UNAUTHORIZED_AT_LENGTH = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 400000\r\n\r\ndead"
 
-def limited(url: str, most: int, waiting: int, seconds: float = 5) -> Route:
+
+def limited(url: str, most: int, waiting: int, seconds: float = 5, scheme: Fixed | None = None) -> Route:
     origin, _ = split_url(url)
     pool = UpstreamPool(Dialer(origin, None, 2.0), max_connections=most, max_waiting=waiting, waiting_seconds=seconds)
-    return Route.to(Provider("acme", origin, "", Fixed(), pool), "/a")
+    return Route.to(Provider("acme", origin, "", scheme or Fixed(), pool), "/a")
 
 
 async def test_whoever_comes_too_many_waits_for_a_connection_and_uses_it_again() -> None:
@@ -130,3 +135,32 @@ async def test_a_connection_that_ends_as_it_is_handed_on_is_made_anew_and_not_on
     assert [status(answer) for answer in answers] == [200] * 40
     assert len(vendor.requests) == 40
     assert most == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("refusal", [UNAUTHORIZED, UNAUTHORIZED_AT_LENGTH], ids=["whole", "unread"])
+async def test_second_attempts_do_not_wait_for_the_connections_of_their_first(method: str, refusal: bytes) -> None:
+    """A token dies for all who are under way at once; the place of a refused request is that of its repetition."""
+    refused = 0
+    everyone = asyncio.Event()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal refused
+        if refused < 4:
+            refused += 1
+            if refused == 4:
+                everyone.set()
+            await everyone.wait()
+            writer.write(refusal)
+        else:
+            writer.write(OK)
+
+    async with (
+        RawUpstream(respond=respond) as vendor,
+        serve(limited(vendor.url, 4, 100, scheme=Fixed(dead_status=401))) as proxy,
+    ):
+        async with asyncio.timeout(4):
+            answers = await asyncio.gather(*(proxy.ask(f"{method} /a/x", "Content-Length: 0") for _ in range(4)))
+        assert [passage.repeats for passage in proxy.passages] == [1] * 4
+    assert [status(answer) for answer in answers] == [200] * 4
+    assert len(vendor.requests) == 8

@@ -49,13 +49,10 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 async def exchanged(seed: int, *, with_tls: bool) -> int:
     """One crowd of callers, and what became of them; the number of exchanges."""
     draw = Random(seed)
-    # Few connections, so that requests wait for each other's; but a second attempt holds the first one's meanwhile.
+    # Few connections, so that requests wait for each other's.
     is_crowded = draw.random() < 0.5
     crowd = [
-        [
-            script(number, draw, list(SCHEMES), with_tls=with_tls, with_rejections=not is_crowded)
-            for number in range(caller * EACH, (caller + 1) * EACH)
-        ]
+        [script(number, draw, list(SCHEMES), with_tls=with_tls) for number in range(caller * EACH, (caller + 1) * EACH)]
         for caller in range(CALLERS)
     ]
     scripts = {one.number: one for some in crowd for one in some}
