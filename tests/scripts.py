@@ -78,7 +78,8 @@ class Script:
 
     def answered(self, *, is_first: bool = True) -> bytes:
         if is_first and self.is_rejected_first:
-            return b"HTTP/1.1 401 No\r\nX-Number: %d\r\nContent-Length: 5\r\n\r\nagain" % self.number
+            head = b"HTTP/1.1 401 No\r\nX-Number: %d\r\nContent-Length: 5\r\n\r\n" % self.number
+            return head if self.method == "HEAD" else head + b"again"
         lines = [f"HTTP/1.1 {self.status} Yes", f"X-Number: {self.number}"]
         lines += ["Connection: close"] * (self.ending == "says" or self.answer == "end")
         head, body = _message(lines, self.answer, _content(self.number * 2 + 1, self.answer_size), self.number)
