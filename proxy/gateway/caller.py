@@ -12,7 +12,7 @@ import socket
 import struct
 from asyncio import Transport
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
 from proxy.gateway.headers import special_fields
@@ -200,8 +200,12 @@ class CallerConnection(RequestHandler):
     # --- asyncio.Protocol -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._outgoing = Outgoing(self._loop, transport, self._turn_end)  # type: ignore[arg-type]
+        """As aiohttp's, but for TCP_NODELAY and SO_KEEPALIVE, which the listening socket hands down."""
+        assert self._manager is not None
+        self.transport = made = cast(Transport, transport)
+        self._manager.connection_made(self, made)
+        self._task_handler = self._loop.create_task(self.start())
+        self._outgoing = Outgoing(self._loop, made, self._turn_end)
         self.deadline.set(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:

@@ -36,6 +36,8 @@ class Listener(Server):
         self._listening: asyncio.Server | None = None
         self._socket_path: Path | None = None
         self._socket_file = SocketFile()
+        self._is_file = False
+        self._open = 0
         self._spare: socket.socket | None = None
         self._queued: list[socket.socket] = []
 
@@ -46,12 +48,19 @@ class Listener(Server):
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        is_beyond_all_measure = len(self.connections) > self.max_connections + self.max_connections // 2
-        if is_beyond_all_measure or not is_admitted(transport.get_extra_info("socket"), self._socket_file):
+        self._open = count = self._open + 1
+        if count > self.max_connections:
+            if count > self.max_connections + self.max_connections // 2:
+                transport.abort()
+            elif isinstance(handler, CallerConnection):
+                # Its first request gets an answer that says so; hung up on, a caller would not know why.
+                handler.is_surplus = True
+        if self._is_file and not is_admitted(transport.get_extra_info("socket"), self._socket_file):
             transport.abort()
-        elif isinstance(handler, CallerConnection):
-            # Its first request gets an answer that says so; hung up on, a caller would not know why.
-            handler.is_surplus = len(self.connections) > self.max_connections
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        self._open -= 1
+        super().connection_lost(handler, exc)
 
     async def listen(
         self,
@@ -66,6 +75,11 @@ class Listener(Server):
         """
         loop = asyncio.get_running_loop()
         self._socket_file = socket_file
+        self._is_file = sock.family == socket.AF_UNIX
+        # What is accepted inherits them; to set them on each connection takes longer than to read a request.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if not self._is_file:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._spare = None if is_passed else sock.dup()
         if sock.family == socket.AF_UNIX:
             self._socket_path = None if is_passed else Path(sock.getsockname())

@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import hashlib
 import json
+import socket
 
 import pytest
 
 from proxy.errors import CredentialRejected, CredentialUnavailable
+from proxy.gateway.caller import CallerConnection
 from proxy.gateway.guard import Guard
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
@@ -675,3 +677,17 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         answer = await proxy.send("".join(h + (last if n == 99 else "") + "\r\n" for n, h in enumerate(heads)).encode())
     bodies = [part.partition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1 200 OK")[1:]]
     assert bodies == [b"/%d" % n for n in range(100)]
+
+
+async def test_small_answers_leave_at_once_and_callers_that_vanish_are_noticed() -> None:
+    """aiohttp sets both on each connection; here they come with the listening socket."""
+    async with RawUpstream([OK]) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(f"GET /a/x HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        [connection] = proxy.listener.connections
+        assert isinstance(connection, CallerConnection) and connection.socket is not None
+        assert connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        assert connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+        writer.close()
+        await writer.wait_closed()
