@@ -130,8 +130,8 @@ class Gateway:
             extra = (*extra, unrepeatable(answer.status))
         scheme = route.provider.scheme
         try:
-            if keep_alive and not extra and answer.is_here():
-                passage.response_bytes = relay_whole(answer, caller, scheme)
+            if not extra and answer.is_here():
+                passage.response_bytes = relay_whole(answer, caller, scheme, keep_alive)
                 if caller.is_undrained():
                     await caller.drained()
             else:

@@ -16,16 +16,20 @@ from proxy.upstream.answer import Answer
 
 _ADDRESSES = frozenset({b"location", b"content-location"})
 _LAST_CHUNK = b"0\r\n\r\n"
+_LAST_LINES = b"Connection: close\r\n\r\n"
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in REASONS.items()}
 
 
-def relay_whole(answer: Answer, caller: CallerConnection, scheme: AuthScheme) -> int:
-    """As `relay`, for an answer that `is_here` and goes to a caller who stays, with nothing of ours in it.
+def relay_whole(answer: Answer, caller: CallerConnection, scheme: AuthScheme, keep_alive: bool) -> int:
+    """As `relay`, for an answer that `is_here` and gets no headers of ours; the number of body bytes written.
 
     Whoever calls it waits for the caller where he `is_undrained`.
     """
     octets = answer.read_nowait()
-    caller.write((answer.head.lines or _lines(answer, scheme)) + octets)
+    lines = answer.head.lines or _lines(answer, scheme)
+    if not keep_alive:
+        lines = lines[:-2] + _LAST_LINES
+    caller.write(lines + octets)
     answer.finish(caller.loop.time())
     return len(octets)
 
