@@ -125,14 +125,14 @@ class Gateway:
         extra = () if decision.origin is None else answer_headers(decision.origin)
         if passage.is_unrepeatable:
             extra = (*extra, unrepeatable(answer.status))
-        scheme = route.provider.scheme
+        hidden = route.provider.hidden_query
         try:
             if keep_alive and not extra and answer.is_here():
-                passage.response_bytes = relay_whole(answer, caller, scheme)
+                passage.response_bytes = relay_whole(answer, caller, hidden)
                 if caller.is_undrained():
                     await caller.drained()
             else:
-                passage.response_bytes = await relay(answer, caller, scheme, keep_alive=keep_alive, extra=extra)
+                passage.response_bytes = await relay(answer, caller, hidden, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise

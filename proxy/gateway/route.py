@@ -47,6 +47,15 @@ class Provider:
         return self.scheme.judged_statuses
 
     @cached_property
+    def inspects_answer(self) -> bool:
+        return self.scheme.inspects_answer
+
+    @cached_property
+    def hidden_query(self) -> frozenset[str]:
+        """Names of query parameters that are the credential."""
+        return self.scheme.injected_query
+
+    @cached_property
     def hears_answers(self) -> bool:
         """Whether the scheme wants to know of each answer's header."""
         return type(self.scheme).heard is not AuthScheme.heard
@@ -77,9 +86,13 @@ class Route:
     websocket_idle_timeout: float | None = None
     max_body: int | None = None
     traceparent: TraceRule = "pass"
-    # Derived, once: what callers' headers and parameters are dropped for.
+    # Derived, once: what callers' headers and parameters are dropped for, and what begins the vendor's.
     header_filter: HeaderFilter
     dropped_query: frozenset[str]
+    host_line: bytes
+    origin: str
+    # Whether nothing is added to requests that may be another thing tomorrow, such as a secret in a file.
+    is_constant: bool
 
     @classmethod
     def to(
@@ -105,13 +118,11 @@ class Route:
             traceparent=traceparent,
             header_filter=request_filter(dropped),
             dropped_query=provider.drop_query | scheme.injected_query | {canonical(name) for name in query},
+            host_line=f"Host: {provider.origin.authority}\r\n".encode("ascii"),
+            origin=provider.origin.text,
+            is_constant=not headers and not query,
             **rest,  # type: ignore[arg-type]
         )
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the route adds nothing to requests that may be another thing tomorrow, such as a secret in a file."""
-        return not self.headers and not self.query
 
     def check(self, method: str, target: str, headers: RawHeaders) -> None:
         """Raise MethodNotAllowed or DeniedByRoute."""
@@ -138,5 +149,5 @@ class RouteTable:
         while prefix:
             if (route := self._routes.get(prefix)) is not None:
                 return route
-            prefix = prefix[: max(prefix.rfind("/"), 0)]
+            prefix = prefix.rpartition("/")[0]
         return self._routes.get("/")

@@ -6,7 +6,7 @@ import re
 
 from proxy.errors import BadHeader
 from proxy.gateway.headers import RawHeaders, check_framing, special_fields
-from proxy.gateway.outbound import common_lines, completed, outbound_request, request_line
+from proxy.gateway.outbound import outbound_request, request_head
 from proxy.schemes.base import Injection
 from tests.fuzz.routes import FIXED, HOST, ROUTES
 
@@ -32,7 +32,7 @@ def judge(octets: bytes) -> None:
         injection = Injection((("Authorization", first.decode("latin-1")), ("X-Api_Key", "k")))
         framing = _FRAMINGS[len(fields) % len(_FRAMINGS)]
         request = outbound_request(route, "GET", "/r/x", fields, b"")
-        head = completed(request_line(request, injection) + common_lines(route, request), injection, framing)
+        head = request_head(route, request, injection, framing)
     except BadHeader:
         return
     _judge(head, fields, injection, framing)
