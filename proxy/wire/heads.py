@@ -87,12 +87,9 @@ class HeadReader(Generic[Message, Head]):
         messages = self._feed(head)[0]
         if len(messages) != 1:
             raise BadHttpMessage("another number of header sections than of empty lines")
-        message = messages[0][0]
         self._size = 0
-        made = self._make(message)
-        # One that asks for another protocol has a key in it that never comes again.
-        if not message.upgrade:
-            memory.keep(head, made)
+        made = self._make(messages[0][0])
+        memory.keep(head, made)
         return made, behind
 
     def _read_on(self, data: bytes) -> tuple[Head | None, bytes]:

@@ -6,18 +6,32 @@ import asyncio
 import random
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.errors import ProxyError
+from proxy.errors import (
+    BadHeader,
+    BadTarget,
+    BrowserRefused,
+    DeniedByRoute,
+    HostNotAllowed,
+    MalformedRequest,
+    MethodNotAllowed,
+    NoRoute,
+    ProxyError,
+    UnknownExpectation,
+)
 from proxy.gateway.admission import Admission
 from proxy.gateway.caller_head import CallerHeads
 from proxy.gateway.guard import Client, Guard
+from proxy.gateway.headers import field_lines
+from proxy.gateway.outbound import request_line
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Route, RouteTable
 from proxy.schemes.static import Static
-from proxy.secret import Secret
+from proxy.secret import FileSecret, Secret
 from proxy.template import Template
 from proxy.wire.aiohttp_parts import HttpProcessingError
 from proxy.wire.head_memory import _LONGEST_REMEMBERED, _MOST_REMEMBERED
@@ -82,7 +96,9 @@ def octets_of(line: str, section: tuple[str, ...]) -> bytes:
     return "\r\n".join((line, *section, "", "")).encode()
 
 
-def outcome(loop: asyncio.AbstractEventLoop, admission: Admission, octets: bytes) -> Any:
+def outcome(
+    loop: asyncio.AbstractEventLoop, admission: Admission, octets: bytes, *, is_looked_at_closely: bool = False
+) -> Any:
     """All that is found out of a head and decided by it, or how it was refused."""
     heads = admission.heads
     passage = Passage("-", 0.0)
@@ -90,10 +106,14 @@ def outcome(loop: asyncio.AbstractEventLoop, admission: Admission, octets: bytes
         head, _ = request_heads(loop, heads.head, heads, **LIMITS).read(octets)
         passage = Passage("-", 0.0, head)
         assert head is not None
+        if is_looked_at_closely:
+            head.section.is_plain = False
         decision = admission.decision(passage)
     except (HttpProcessingError, ProxyError) as error:
         return type(error), passage.client, passage.route
     request = decision.request
+    assert decision.lines == decision.route.host_line + field_lines(request.headers)
+    assert decision.begun == request_line(request) + decision.lines
     return (
         (head.method, head.fields, head.length, head.has_body, head.keeps_alive, passage.client, passage.route),
         (decision.route, decision.origin, decision.is_preflight, decision.caller_trace, decision.has_trace),
@@ -117,6 +137,65 @@ def test_a_section_that_is_remembered_decides_the_same_under_every_request_line(
     assert len(list(admission.heads.sections.everything())) > len(SECTIONS) / 2
     passed = sum(isinstance(found[0], tuple) for found in alone.values())
     assert passed > 10, "where next to all is refused, nothing is proved"
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_of_a_plain_section_a_closer_look_says_the_same(loop: asyncio.AbstractEventLoop, guard: str) -> None:
+    for octets in (octets_of(*pair) for pair in product(LINES, SECTIONS)):
+        quick = outcome(loop, Admission(GUARDS[guard], ROUTES), octets)
+        assert outcome(loop, Admission(GUARDS[guard], ROUTES), octets, is_looked_at_closely=True) == quick, octets
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "error"),
+    [
+        ("GET /a/x HTTP/2.0", (), MalformedRequest), ("TRACE /a/x HTTP/1.1", (), MethodNotAllowed),
+        ("PUT /c/x HTTP/1.1", (), MethodNotAllowed), ("GET /none HTTP/1.1", (), NoRoute),
+        ("GET /a/../b HTTP/1.1", (), BadTarget), ("GET /a/x HTTP/1.1", ("Host: evil.test",), HttpProcessingError),
+        ("GET /a/x HTTP/1.0", ("Transfer-Encoding: chunked",), BadHeader),
+        ("POST /a/x HTTP/1.1", ("Content-Length: " + "1" * 19,), BadHeader),
+        ("GET /a/x HTTP/1.1", ("Expect: magic",), UnknownExpectation),
+        ("GET /a/x HTTP/1.1", ("Origin: https://evil.test",), BrowserRefused),
+        ("GET /none HTTP/1.1", ("Origin: https://page.test",), BrowserRefused),
+        ("GET /a/x HTTP/1.1", ("Sec-Fetch-Mode: navigate",), BrowserRefused),
+        ("GET /c/x HTTP/1.1", ("X-Denied: 1",), DeniedByRoute), ("GET /c/x?user-id=1 HTTP/1.1", (), DeniedByRoute),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_refused_however_often_it_comes(
+    loop: asyncio.AbstractEventLoop, line: str, fields: tuple[str, ...], error: type[Exception]
+) -> None:
+    admission = Admission(GUARDS["open"], ROUTES)
+    for _ in range(4):
+        assert issubclass(outcome(loop, admission, octets_of(line, (HOST, *fields)))[0], error)
+        outcome(loop, admission, octets_of("GET /b/x HTTP/1.1", (HOST, *fields)))
+        outcome(loop, admission, octets_of(line, (HOST,)))
+        assert outcome(loop, admission, octets_of("GET /a HTTP/1.1", ("Host: evil.test",)))[0] is HostNotAllowed
+
+
+def test_a_body_a_page_and_a_trace_are_known_of_every_request_with_the_same_fields(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    admission = Admission(GUARDS["open"], ROUTES)
+    section = (HOST, "Transfer-Encoding: chunked", "Origin: https://page.test", f"traceparent: {TRACE}")
+    for number in range(4):
+        found = outcome(loop, admission, octets_of(f"POST /b/{number} HTTP/1.1", section))
+        (_, _, length, has_body, keeps_alive, *_), (_, origin, _, trace, has_trace), _ = found
+        assert (length, has_body, keeps_alive, origin, has_trace) == (None, True, True, "https://page.test", True)
+        assert trace.trace_id == "a" * 32
+
+
+def test_what_a_route_adds_that_may_change_is_asked_for_each_time(
+    loop: asyncio.AbstractEventLoop, tmp_path: Path
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("at first")
+    route = Route.to(provider("https://vendor.test"), "/a", headers={"X-S": Template((FileSecret(path),))})
+    admission = Admission(GUARDS["open"], RouteTable([route]))
+    for text in ("one", "another", "a third one"):
+        path.write_text(text)
+        for _ in range(3):
+            *_, (_, lines, _) = outcome(loop, admission, octets_of("GET /a/x HTTP/1.1", (HOST,)))
+            assert lines == f"Host: vendor.test\r\nX-S: {text}\r\n".encode()
 
 
 def test_fields_that_come_again_under_other_lines_are_looked_at_twice_at_the_most(

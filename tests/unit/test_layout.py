@@ -46,6 +46,11 @@ def test_a_field_passes_in_a_row_as_it_does_alone(headers: RawHeaders, header_fi
     assert passing(others, header_filter) == one_by_one(others, header_filter)
 
 
+def test_of_several_connection_fields_a_usual_one_nominates_nothing() -> None:
+    headers = ((b"Close", b"1"), (b"Connection", b"close"), (b"A", b"2"), (b"Connection", b"a"), (b"Keep-Alive", b"3"))
+    assert passed(headers, RELAYED) == (((b"Close", b"1"),), b"Close: 1\r\n")
+
+
 @pytest.mark.parametrize("count", range(4))
 def test_a_row_of_any_length_is_a_row(count: int) -> None:
     row: RawHeaders = tuple((b"X-%d" % number, b"v") for number in range(count))

@@ -56,6 +56,11 @@ def test_what_is_refused_is_never_taken_for_plain(target: str) -> None:
         assert not _is_plain(text) or _look_closely(text, encoded_slashes=False) is None
 
 
+@pytest.mark.parametrize("target", ["", "//", "//a", "/a//", "/a//b", "/a//?b", "/a?b#", "/a?%zz", "/a;/.", "/%41"])
+def test_what_has_to_be_looked_at_more_closely_is_not_plain(target: str) -> None:
+    assert not _is_plain(target)
+
+
 @given(st.text(st.sampled_from("/?.%;&=#\\ azAZ09~-_+:@!$'()*,\"<>[]^`{|}\x00\x7f\n\xe9\uff0e2eEfF"), max_size=24))
 def test_in_a_plain_target_a_closer_look_finds_nothing(text: str) -> None:
     target = "/" + text
