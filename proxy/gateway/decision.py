@@ -26,8 +26,8 @@ class Decision:
 
     `begun` are the request line, where nothing of a credential goes into it, and `lines`. `guard` and `routes` are
     those by which it was decided. `has_trace` says that the request belongs to a trace, the caller's or one that the
-    route wants to be made. Filled in by `decide`, and not to be changed then; one is made for each new head,
-    and a frozen dataclass takes its time.
+    route wants to be made. Filled in by `decide`, and not to be changed then; one is made for each new head, and a
+    frozen dataclass takes its time.
     """
 
     __slots__ = (
