@@ -32,12 +32,28 @@ _ANSWER = (
     b"Content-Type: application/json\r\nContent-Length: 1024\r\nConnection: keep-alive\r\nX-Request-Id: %d\r\n\r\n"
     + _BODY
 )
-# The route, the method, and whether each request and each answer has another head.
-KINDS: dict[str, tuple[bytes, bytes, bool]] = {
-    "get": (b"plain", b"GET", False),
-    "post": (b"plain", b"POST", False),
-    "signed": (b"signed", b"POST", False),
-    "unlike": (b"plain", b"GET", True),
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is asked and answered; `target` and `fields` may have a place for the request's number, as `answer` may."""
+
+    route: str = "plain"
+    method: str = "GET"
+    target: str = "x"
+    fields: str = ""
+    has_unlike_answers: bool = False
+
+
+KINDS = {
+    "get": Kind(),
+    "post": Kind(method="POST"),
+    "signed": Kind(route="signed", method="POST"),
+    "unlike": Kind(target="x?id=%d", has_unlike_answers=True),
+    # One of both, or another thing in which requests differ.
+    "targets": Kind(target="x?id=%d"),
+    "ids": Kind(fields="X-Request-Id: %d\r\n"),
+    "answers": Kind(has_unlike_answers=True),
 }
 
 
@@ -77,10 +93,10 @@ def main(kind: str, requests: int) -> None:
         path = Path(folder, "authproxy.yaml")
         path.write_text(CONFIG.format(port=0, upstream="http://127.0.0.1:9", credential=CREDENTIAL, ca=""))
         settings, to = load(path, os.environ), configure(log, json=True)
-        uvloop.run(_serve(settings, to, *KINDS[kind], requests))
+        uvloop.run(_serve(settings, to, KINDS[kind], requests))
 
 
-async def _serve(settings: Settings, log: Log, route: bytes, method: bytes, is_unlike: bool, requests: int) -> None:
+async def _serve(settings: Settings, log: Log, kind: Kind, requests: int) -> None:
     app = App(settings, log)
     await app.start()
     vendor = Vendor()
@@ -90,25 +106,29 @@ async def _serve(settings: Settings, log: Log, route: bytes, method: bytes, is_u
     for caller in callers:
         caller.protocol.connection_made(caller)
     await asyncio.sleep(0)
-    fields = f"Host: {app.address}\r\nAuthorization: Bearer of-the-caller\r\n".encode()
-    body = _BODY if method == b"POST" else b""
-    if body:
-        fields += b"Content-Type: text/plain\r\nContent-Length: 1024\r\n"
+    ask = _request(kind, app.address)
     for first in range(0, _WARM_UP + requests, CALLERS):
         for number, caller in enumerate(callers, first):
-            query = b"?id=%d" % number if is_unlike else b""
-            caller.protocol.data_received(b"%b /%b/x%b HTTP/1.1\r\n%b\r\n%b" % (method, route, query, fields, body))
+            caller.protocol.data_received(ask % number if b"%" in ask else ask)
         await _turn()
         for number, wire in enumerate(vendor.wires, first):
             if wire.written:
                 wire.written.clear()
-                wire.protocol.data_received(_ANSWER % (number if is_unlike else 0))
+                wire.protocol.data_received(_ANSWER % (number if kind.has_unlike_answers else 0))
         await _turn()
         for caller in callers:
             if not caller.written or not caller.written[0].startswith(b"HTTP/1.1 200 "):
                 raise SystemExit(f"no answer: {caller.written[:1]}")
             caller.written.clear()
     os._exit(0)  # Of stand-ins nobody has to take leave.
+
+
+def _request(kind: Kind, address: str) -> bytes:
+    line = f"{kind.method} /{kind.route}/{kind.target} HTTP/1.1\r\n"
+    head = f"{line}Host: {address}\r\nAuthorization: Bearer of-the-caller\r\n{kind.fields}"
+    if kind.method == "GET":
+        return f"{head}\r\n".encode()
+    return f"{head}Content-Type: text/plain\r\nContent-Length: {len(_BODY)}\r\n\r\n".encode() + _BODY
 
 
 async def _turn() -> None:

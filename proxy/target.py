@@ -27,9 +27,9 @@ def drop_parameters(target: str, names: Collection[str]) -> str:
 
     A target that has none of them is returned untouched, a bare `?` and empty parameters included.
     """
-    path, mark, query = target.partition("?")
-    if not query or not names:
+    if not names or "?" not in target:
         return target
+    path, mark, query = target.partition("?")
     pieces = query.split("&")
     kept = [piece for piece in pieces if not _is_named(piece, names)]
     if len(kept) == len(pieces):

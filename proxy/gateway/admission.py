@@ -5,14 +5,11 @@ What follows from a request's head alone is remembered with that head. Who calls
 
 from __future__ import annotations
 
-from functools import partial
-
-from proxy.gateway.caller import CallerHead
-from proxy.gateway.decision import Decision, decide
-from proxy.gateway.guard import Client, Guard, check_client
+from proxy.gateway.caller_head import CallerHeads
+from proxy.gateway.decision import Decision, asked_route, decide
+from proxy.gateway.guard import Guard, check_client
 from proxy.gateway.passage import Passage
-from proxy.gateway.route import Route, RouteTable
-from proxy.wire.heads import HeadMemory
+from proxy.gateway.route import RouteTable
 
 
 class Admission:
@@ -20,7 +17,7 @@ class Admission:
 
     def __init__(self, guard: Guard, routes: RouteTable) -> None:
         self.guard = guard
-        self.heads: HeadMemory[CallerHead] = HeadMemory()
+        self.heads = CallerHeads()
         self._routes = routes
 
     @property
@@ -30,8 +27,7 @@ class Admission:
     @routes.setter
     def routes(self, routes: RouteTable) -> None:
         self._routes = routes
-        for head in self.heads.everything():
-            head.decision = None  # It would keep the old routes, and all that hangs on them, in memory.
+        self.heads.forget_decisions()
 
     def decision(self, passage: Passage) -> Decision:
         """What is to become of a request. Raises a CallerError.
@@ -49,16 +45,11 @@ class Admission:
         client = guard.check_caller(head.method, head.fields)
         if client is not None:
             passage.client = client.name
-        found = partial(_found, client, passage)
+        route = asked_route(head, routes) if decision is None else decision.route
+        check_client(client, None if route is None else route.prefix)
+        passage.route = route
         if decision is None:
-            decision = decide(head, guard, routes, found)
+            decision = decide(head, guard, routes, route)
             if decision.route.is_constant:
                 head.decision = decision
-        else:
-            found(decision.route)
         return decision
-
-
-def _found(client: Client | None, passage: Passage, route: Route | None) -> None:
-    check_client(client, None if route is None else route.prefix)
-    passage.route = route

@@ -12,16 +12,16 @@ import socket
 import struct
 from asyncio import Transport
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
 from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
-from proxy.gateway.headers import special_fields
+from proxy.gateway.caller_head import CallerHead, CallerHeads
 from proxy.gateway.peer import has_hung_up
-from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong, RawRequestMessage, RequestHandler, Server
+from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong, RequestHandler, Server
 from proxy.wire.arrived import Arrived
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
-from proxy.wire.heads import HeadMemory, request_heads
+from proxy.wire.heads import request_heads
 from proxy.wire.incoming import Incoming
 from proxy.wire.outgoing import Outgoing, TurnEnd
 from proxy.wire.straight import read_plainly
@@ -48,26 +48,6 @@ class CallerGone(ConnectionError):
     """The caller hung up."""
 
 
-class CallerHead:
-    """A request's head. The same object may be a later request's too, if that was the same to the byte.
-
-    `length` is the Content-Length in bytes, None without one. `keeps_alive` says whether another request may follow.
-    `decision` is the gateway's, what it made of this head the last time.
-    """
-
-    __slots__ = ("decision", "fields", "has_body", "keeps_alive", "length", "message", "method")
-
-    def __init__(self, message: RawRequestMessage) -> None:
-        self.message = message
-        self.method: str = message.method
-        self.fields = special_fields(message.raw_headers)
-        lengths = self.fields.get(b"content-length")
-        self.length = None if lengths is None else int(lengths[0])
-        self.has_body = message.chunked or lengths is not None
-        self.keeps_alive = not message.should_close and message.version == (1, 1)
-        self.decision: Any = None
-
-
 class CallerConnection(RequestHandler):
     """`head` and `body` are the current request's; `body` is None where none is announced.
 
@@ -84,7 +64,7 @@ class CallerConnection(RequestHandler):
     def __init__(
         self,
         server: Server,
-        memory: HeadMemory[CallerHead],
+        heads: CallerHeads,
         turn_end: TurnEnd,
         handle: Callable[[CallerConnection], Awaitable[bool]],
         refuse: Callable[[ProxyError], bytes],
@@ -104,8 +84,8 @@ class CallerConnection(RequestHandler):
         self._refuse = refuse
         self._heads = request_heads(
             loop,
-            CallerHead,
-            memory,
+            heads.head,
+            heads,
             max_line=MAX_TARGET,
             max_field=MAX_FIELD,
             max_fields=MAX_FIELDS,

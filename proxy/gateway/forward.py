@@ -11,8 +11,9 @@ from proxy.errors import CredentialError
 from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.decision import Decision
+from proxy.gateway.headers import field_lines
 from proxy.gateway.inspection import readable_body
-from proxy.gateway.outbound import field_lines, request_head
+from proxy.gateway.outbound import request_head
 from proxy.gateway.passage import Passage
 from proxy.gateway.route import Provider
 from proxy.schemes.base import AnswerHead, Injection

@@ -128,14 +128,14 @@ class Gateway:
         extra = () if decision.origin is None else answer_headers(decision.origin)
         if passage.is_unrepeatable:
             extra = (*extra, unrepeatable(answer.status))
-        scheme = route.provider.scheme
+        hidden = route.provider.hidden_query
         try:
             if not extra and answer.is_here():
-                passage.response_bytes = relay_whole(answer, caller, scheme, keep_alive)
+                passage.response_bytes = relay_whole(answer, caller, hidden, keep_alive)
                 if caller.is_undrained():
                     await caller.drained()
             else:
-                await relay(answer, caller, passage, scheme, keep_alive=keep_alive, extra=extra)
+                await relay(answer, caller, passage, hidden, keep_alive=keep_alive, extra=extra)
         except BaseException:
             answer.abort()
             raise

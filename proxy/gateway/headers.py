@@ -6,9 +6,10 @@ pass keep their spelling, their bytes and their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from proxy.errors import BadHeader
+from proxy.gateway.layout import Layout, NameMemory, RowMemory
 from proxy.target import canonical
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -43,38 +44,17 @@ _SPECIAL = frozenset(
 )  # fmt: skip
 SpecialFields = dict[bytes, tuple[bytes, ...]]
 
-# Callers of one program spell a name always the same way, so what is known of a spelling is remembered. A caller
-# who sends ever new names shall not fill the memory with them.
-_REMEMBERED_NAMES = 512
-_LONGEST_REMEMBERED = 64
-
-
-class _Memory(dict[bytes, "bytes | bool | None"]):
-    """What a function says of a spelling of a name, asked once for each."""
-
-    __slots__ = ("_judge",)
-
-    def __init__(self, judge: Callable[[bytes], bytes | bool | None]) -> None:
-        self._judge = judge
-
-    def __missing__(self, name: bytes) -> bytes | bool | None:
-        verdict = self._judge(name)
-        if len(name) <= _LONGEST_REMEMBERED:
-            if len(self) >= _REMEMBERED_NAMES:
-                self.clear()
-            self[name] = verdict
-        return verdict
-
 
 class HeaderFilter:
     """Canonical names, and beginnings of names, that do not pass."""
 
-    __slots__ = ("_names", "_prefixes", "verdicts")
+    __slots__ = ("_names", "_prefixes", "layouts", "verdicts")
 
     def __init__(self, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
         self._names = names
         self._prefixes = prefixes
-        self.verdicts = _Memory(self._verdict)
+        self.verdicts: NameMemory[bool | None] = NameMemory(self._verdict)
+        self.layouts = RowMemory(self.verdicts)
 
     def _verdict(self, spelling: bytes) -> bool | None:
         """Whether a field passes; None for Connection, which does not and names others that do not."""
@@ -100,19 +80,32 @@ def request_filter(dropped: Iterable[str]) -> HeaderFilter:
 
 def passing(headers: RawHeaders, header_filter: HeaderFilter) -> RawHeaders:
     """The fields that pass, also without those that `Connection` nominates."""
-    verdicts = header_filter.verdicts
-    kept: list[tuple[bytes, bytes]] = []
-    nominations: list[bytes] = []
-    for field in headers:
-        verdict = verdicts[field[0]]
-        if verdict:
-            kept.append(field)
-        elif verdict is None and field[1] not in _USUAL_CONNECTIONS:
-            nominations.append(field[1])
-    if nominations:
-        nominated = {_canonical(token.strip()) for value in nominations for token in value.split(b",")}
-        return tuple([field for field in kept if _canonical(field[0]) not in nominated])
-    return tuple(kept)
+    return passed(headers, header_filter)[0]
+
+
+def passed(headers: RawHeaders, header_filter: HeaderFilter) -> tuple[RawHeaders, bytes]:
+    """The fields that pass, as `passing` says, and the same as they are written."""
+    if not headers:
+        return (), b""
+    names, values = zip(*headers)  # noqa: B905 - a keyword would take longer than the rest
+    layout = header_filter.layouts[names]
+    for at in layout.connections:
+        if values[at] not in _USUAL_CONNECTIONS:
+            kept = _not_nominated(headers, [values[at] for at in layout.connections], layout)
+            return kept, field_lines(kept)
+    pick = layout.pick
+    return pick(headers), layout.pattern % pick(values)
+
+
+def _not_nominated(headers: RawHeaders, connections: list[bytes], layout: Layout) -> RawHeaders:
+    unusual = [value for value in connections if value not in _USUAL_CONNECTIONS]
+    nominated = {_canonical(token.strip()) for value in unusual for token in value.split(b",")}
+    return tuple([field for field in layout.pick(headers) if _canonical(field[0]) not in nominated])
+
+
+def field_lines(headers: RawHeaders) -> bytes:
+    """Fields as they are written."""
+    return b"\r\n".join([*map(b": ".join, headers), b""])
 
 
 def special_fields(headers: RawHeaders) -> SpecialFields:
@@ -121,7 +114,7 @@ def special_fields(headers: RawHeaders) -> SpecialFields:
     for spelling, value in headers:
         name = _specials[spelling]
         if name is not None:
-            found[name] = (*found[name], value) if name in found else (value,)  # type: ignore[index]
+            found[name] = (*found[name], value) if name in found else (value,)
     return found
 
 
@@ -165,4 +158,4 @@ def _special(spelling: bytes) -> bytes | None:
     return name if name in _SPECIAL else None
 
 
-_specials = _Memory(_special)
+_specials: NameMemory[bytes | None] = NameMemory(_special)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from proxy.errors import ProxyError
 from proxy.gateway.body import CallerBody
-from proxy.gateway.caller import CallerHead
+from proxy.gateway.caller_head import CallerHead
 from proxy.gateway.held_body import NO_BODY, ArrivedBody, NoBody
 from proxy.gateway.route import Route
 from proxy.gateway.trace import Trace

@@ -7,10 +7,9 @@ connection is aborted, never ended as if that had been all.
 from __future__ import annotations
 
 from proxy.gateway.caller import CallerConnection
-from proxy.gateway.headers import RELAYED, RawHeaders, passing
+from proxy.gateway.headers import RELAYED, RawHeaders, field_lines, passed
 from proxy.gateway.passage import Passage
 from proxy.gateway.refusal import REASONS
-from proxy.schemes.base import AuthScheme
 from proxy.target import drop_parameters
 from proxy.upstream.answer import Answer
 
@@ -20,13 +19,13 @@ _LAST_LINES = b"Connection: close\r\n\r\n"
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in REASONS.items()}
 
 
-def relay_whole(answer: Answer, caller: CallerConnection, scheme: AuthScheme, keep_alive: bool) -> int:
+def relay_whole(answer: Answer, caller: CallerConnection, hidden: frozenset[str], keep_alive: bool) -> int:
     """As `relay`, for an answer that `is_here` and gets no headers of ours; the number of body bytes written.
 
     Whoever calls it waits for the caller where he `is_undrained`.
     """
     octets = answer.read_nowait()
-    lines = answer.head.lines or _lines(answer, scheme)
+    lines = answer.head.lines or _lines(answer, hidden)
     if not keep_alive:
         lines = lines[:-2] + _LAST_LINES
     caller.write(lines + octets)
@@ -38,7 +37,7 @@ async def relay(
     answer: Answer,
     caller: CallerConnection,
     passage: Passage,
-    scheme: AuthScheme,
+    hidden: frozenset[str],
     *,
     keep_alive: bool,
     extra: RawHeaders = (),
@@ -46,11 +45,13 @@ async def relay(
     """Write the answer, and note at the passage how many bytes of its body were written, also of one that is cut off.
 
     Raises CallerGone, or the UpstreamError with which the body broke off: before a byte was written, or after
-    the caller's connection was aborted. `extra` are headers of our own.
+    the caller's connection was aborted. `extra` are headers of our own. `hidden` are canonical names of query
+    parameters: where they are the credential, a vendor that sends its caller elsewhere would hand it over with the
+    address.
     """
     message, head = caller.head.message, answer.head
     has_body = message.method != "HEAD" and head.may_have_body
-    lines = head.lines or _lines(answer, scheme)
+    lines = head.lines or _lines(answer, hidden)
     is_chunked = has_body and head.length is None and message.version == (1, 1)
     first = answer.read_nowait() if has_body else b""
     ends_here = not has_body or answer.is_read
@@ -70,9 +71,12 @@ async def relay(
         raise
 
 
-def _lines(answer: Answer, scheme: AuthScheme) -> bytes:
+def _lines(answer: Answer, hidden: frozenset[str]) -> bytes:
     head = answer.head
-    head.lines = lines = head_lines(head.status, relayed(head.headers, scheme.injected_query)) + b"\r\n"
+    kept, lines = passed(head.headers, RELAYED)
+    if hidden:
+        lines = field_lines(_without_hidden(kept, hidden))
+    head.lines = lines = _status_line(head.status) + lines + b"\r\n"
     return lines
 
 
@@ -90,14 +94,8 @@ async def _stream(answer: Answer, caller: CallerConnection, passage: Passage, is
     answer.finish(caller.loop.time())
 
 
-def relayed(headers: RawHeaders, hidden: frozenset[str]) -> RawHeaders:
-    """The fields that the caller gets. `hidden` are canonical names of query parameters: where they are the credential,
-    a vendor that sends its caller elsewhere would hand it over with the address.
-    """
-    kept = passing(headers, RELAYED)
-    if not hidden:
-        return kept
-    return tuple((name, _without(value, hidden) if name.lower() in _ADDRESSES else value) for name, value in kept)
+def _without_hidden(headers: RawHeaders, hidden: frozenset[str]) -> RawHeaders:
+    return tuple((name, _without(value, hidden) if name.lower() in _ADDRESSES else value) for name, value in headers)
 
 
 def _without(address: bytes, hidden: frozenset[str]) -> bytes:
@@ -106,10 +104,11 @@ def _without(address: bytes, hidden: frozenset[str]) -> bytes:
 
 def head_lines(status: int, fields: RawHeaders) -> bytes:
     """Status line and header section; the reason phrase is ours, for a vendor's could be anything."""
-    lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    for name, value in fields:
-        lines += (name, b": ", value, b"\r\n")
-    return b"".join(lines)
+    return _status_line(status) + field_lines(fields)
+
+
+def _status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def more_lines(extra: RawHeaders, *, is_chunked: bool, keep_alive: bool) -> bytes:

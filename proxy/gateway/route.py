@@ -33,16 +33,20 @@ class Provider:
     drop_query: frozenset[str] = frozenset()
     graphql_subscriptions: bool = False
     clock: VendorClock | None = None
-    # What the scheme says of itself, at hand for every request; `watched_clock` is told of the vendor's answers.
+    # What the scheme says of itself, at hand for every request; `watched_clock` is told of the vendor's answers, and
+    # `hidden_query` are names of query parameters that are the credential.
     needs_body: bool = field(init=False)
     counts_requests: bool = field(init=False)
+    inspects_answer: bool = field(init=False)
+    hidden_query: frozenset[str] = field(init=False)
     judged_statuses: frozenset[int] | None = field(init=False)
     watched_clock: VendorClock | None = field(init=False)
 
     def __post_init__(self) -> None:
         scheme = self.scheme
-        for name in ("needs_body", "counts_requests", "judged_statuses"):
+        for name in ("needs_body", "counts_requests", "inspects_answer", "judged_statuses"):
             object.__setattr__(self, name, getattr(scheme, name))
+        object.__setattr__(self, "hidden_query", scheme.injected_query)
         object.__setattr__(self, "watched_clock", self.clock if scheme.writes_time else None)
 
     @cached_property
@@ -71,9 +75,13 @@ class Route:
     websocket_idle_timeout: float | None = None
     max_body: int | None = None
     traceparent: TraceRule = "pass"
-    # Derived, once: what callers' headers and parameters are dropped for.
+    # Derived, once: what callers' headers and parameters are dropped for, and what begins the vendor's.
     header_filter: HeaderFilter
     dropped_query: frozenset[str]
+    behind_target: bytes
+    origin: str
+    # Whether nothing is added to requests that may be another thing tomorrow, such as a secret in a file.
+    is_constant: bool
 
     @classmethod
     def to(
@@ -99,13 +107,11 @@ class Route:
             traceparent=traceparent,
             header_filter=request_filter(dropped),
             dropped_query=provider.drop_query | scheme.injected_query | {canonical(name) for name in query},
+            behind_target=f" HTTP/1.1\r\nHost: {provider.origin.authority}\r\n".encode("ascii"),
+            origin=provider.origin.text,
+            is_constant=not headers and not query,
             **rest,  # type: ignore[arg-type]
         )
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether the route adds nothing to requests that may be another thing tomorrow, such as a secret in a file."""
-        return not self.headers and not self.query
 
     def check(self, method: str, target: str, headers: RawHeaders) -> None:
         """Raise MethodNotAllowed or DeniedByRoute."""
@@ -132,5 +138,5 @@ class RouteTable:
         while prefix:
             if (route := self._routes.get(prefix)) is not None:
                 return route
-            prefix = prefix[: max(prefix.rfind("/"), 0)]
+            prefix = prefix.rpartition("/")[0]
         return self._routes.get("/")

@@ -14,6 +14,8 @@ from proxy.errors import BadTarget
 
 # Visible ASCII without `#` (a fragment is never sent, RFC 9112 §3.2) and `\` (some servers read it as a slash).
 _ALLOWED = re.compile(r"/[!\"$-\[\]-~]*")
+# Most targets. In these there is nothing to be found by a closer look.
+_is_plain = re.compile(r"(?:/[!$&'()*+,\-0-9:;=@A-Z_a-z~]++)++/?(?:\?[!\"$&-\[\]-~]*+)?").fullmatch
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # A dot that was encoded twice, wherever it stands: slashes and backslashes show in the rounds below. And a dot or a
 # slash of which some old servers see the last six bits only.
@@ -35,6 +37,11 @@ def check_target(target: str, *, encoded_slashes: bool = False) -> None:
 
     `encoded_slashes` lets `%2F` stand in the path, for the few APIs that need it.
     """
+    if not _is_plain(target):
+        _look_closely(target, encoded_slashes=encoded_slashes)
+
+
+def _look_closely(target: str, *, encoded_slashes: bool) -> None:
     if not _ALLOWED.fullmatch(target) or _ESCAPE.search(target):
         raise BadTarget
     path = target.partition("?")[0]
@@ -50,6 +57,8 @@ def provider_target(target: str, prefix: str, base_path: str) -> str:
     `target` begins with `prefix` on a segment boundary; `base_path` is "" or "/v1" without a slash at its end.
     """
     rest = target[len(prefix) :] if prefix != "/" else target
+    if rest[:1] == "/":
+        return base_path + rest
     if not rest or rest[0] == "?":
         rest = rest if base_path else "/" + rest
     result = base_path + rest

@@ -16,8 +16,8 @@ from proxy.errors import BadHeader, UpstreamProtocolError
 from proxy.gateway.authorization import authorized
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.decision import Decision
-from proxy.gateway.headers import RELAYED, RawHeaders, passing
-from proxy.gateway.outbound import begun_head, field_lines, request_head
+from proxy.gateway.headers import RELAYED, RawHeaders, field_lines, passing
+from proxy.gateway.outbound import begun_head, request_head
 from proxy.gateway.passage import Passage
 from proxy.gateway.relay import head_lines
 from proxy.gateway.route import Route

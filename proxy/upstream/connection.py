@@ -16,7 +16,8 @@ from proxy.wire.aiohttp_parts import BadHttpMessage, HttpProcessingError, RawRes
 from proxy.wire.arrived import Arrived
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
-from proxy.wire.heads import HeadMemory, response_heads
+from proxy.wire.head_memory import HeadMemory
+from proxy.wire.heads import response_heads
 from proxy.wire.incoming import Incoming
 from proxy.wire.outgoing import Outgoing, TurnEnd
 
@@ -39,32 +40,46 @@ class VendorHead:
     """The head of a vendor's answer. The same object may be a later answer's too, if that was the same to the byte.
 
     `length` is the Content-Length in bytes, None without one. `may_have_body` is what the status says of it. `lines` is
-    the gateway's: what it passes on of this head.
+    the gateway's: what it passes on of this head. Filled in by `vendor_head`.
     """
 
     __slots__ = ("headers", "is_chunked", "length", "lines", "may_have_body", "should_close", "status")
 
-    def __init__(self, message: RawResponseMessage) -> None:
-        _check_framing(message)
-        self.status: int = message.code
-        self.headers: RawHeaders = message.raw_headers
-        self.is_chunked = bool(message.chunked)
-        self.should_close = bool(message.should_close)
-        length = message.headers.get("Content-Length")
-        self.length = None if length is None else int(length)
-        self.may_have_body = self.status not in _BODYLESS
-        self.lines: bytes | None = None
+    status: int
+    headers: RawHeaders
+    is_chunked: bool
+    should_close: bool
+    length: int | None
+    may_have_body: bool
+    lines: bytes | None
 
 
-def _check_framing(message: RawResponseMessage) -> None:
+def vendor_head(message: RawResponseMessage) -> VendorHead:
+    """Of what the parser read. Raises BadHttpMessage."""
+    headers = message.headers
+    if message.version not in _VERSIONS:
+        raise BadHttpMessage("not HTTP/1")
+    if "Transfer-Encoding" in headers:
+        _check_codings(message)
+    head = VendorHead()
+    head.status = status = message.code
+    head.headers = message.raw_headers
+    head.is_chunked = message.chunked
+    head.should_close = message.should_close
+    length = headers.get("Content-Length")
+    head.length = None if length is None else int(length)
+    head.may_have_body = status not in _BODYLESS
+    head.lines = None
+    return head
+
+
+def _check_codings(message: RawResponseMessage) -> None:
     """Raise BadHttpMessage for a body whose end we would not find where the vendor sees it (RFC 9112 §6.1).
 
     The parser lets through what it takes for a body up to the connection's end, or for one that is compressed besides.
     """
-    if message.version not in _VERSIONS:
-        raise BadHttpMessage("not HTTP/1")
-    codings = message.headers.getall("Transfer-Encoding", ())
-    if codings and (message.version != (1, 1) or [coding.lower() for coding in codings] != ["chunked"]):
+    codings = [coding.lower() for coding in message.headers.getall("Transfer-Encoding")]
+    if message.version != (1, 1) or codings != ["chunked"]:
         raise BadHttpMessage("another coding than chunked")
 
 
@@ -83,7 +98,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        memory: HeadMemory[VendorHead],
+        memory: HeadMemory[bytes, VendorHead],
         turn_end: TurnEnd,
         on_lost: Callable[[UpstreamConnection], None],
     ) -> None:
@@ -91,7 +106,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._turn_end = turn_end
         self._heads = response_heads(
             loop,
-            VendorHead,
+            vendor_head,
             memory,
             max_line=MAX_LINE,
             max_field=MAX_LINE,

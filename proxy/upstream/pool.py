@@ -9,7 +9,7 @@ from proxy.errors import UpstreamBusy
 from proxy.upstream.connection import UpstreamConnection, VendorHead
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.queue import RETRY_AFTER, Queue
-from proxy.wire.heads import HeadMemory
+from proxy.wire.head_memory import HeadMemory
 from proxy.wire.outgoing import TurnEnd
 
 MAX_CONNECTIONS = 256
@@ -40,7 +40,7 @@ class UpstreamPool:
     ) -> None:
         self._dialer = dialer
         self.max_connections = max_connections
-        self._memory: HeadMemory[VendorHead] = HeadMemory()
+        self._memory: HeadMemory[bytes, VendorHead] = HeadMemory(len)
         self._turn_end = TurnEnd()
         self._idle: deque[UpstreamConnection] = deque()
         self._open: set[UpstreamConnection] = set()
@@ -110,7 +110,7 @@ class UpstreamPool:
         if len(self._apart) >= MAX_TUNNELS:
             raise UpstreamBusy(retry_after=RETRY_AFTER)
         loop = asyncio.get_running_loop()
-        connection = UpstreamConnection(loop, HeadMemory(), self._turn_end, self._apart.discard)
+        connection = UpstreamConnection(loop, HeadMemory(len), self._turn_end, self._apart.discard)
         connection.use_once()
         self._apart.add(connection)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from proxy.wire.aiohttp_parts import (
@@ -20,46 +20,16 @@ from proxy.wire.aiohttp_parts import (
     RawRequestMessage,
     RawResponseMessage,
 )
+from proxy.wire.head_memory import HeadMemory
 
 Message = TypeVar("Message", RawRequestMessage, RawResponseMessage)
 Head = TypeVar("Head")
 
-_MOST_REMEMBERED = 256
-_LONGEST_REMEMBERED = 2048
 _END = b"\r\n\r\n"
+_SPACE = 0x20
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 # Never reached: bodies are not the parser's business here.
 _NO_LIMIT = 2**31 - 1
-
-
-class HeadMemory(dict[bytes, Head]):
-    """What was made of header sections, by their bytes: programs ask the same thing again and again.
-
-    Bounded, in two halves: when one is full, the other is forgotten. So what comes again and again stays, however many
-    come between that never do.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._older: dict[bytes, Head] = {}
-
-    def keep(self, octets: bytes, head: Head) -> None:
-        if len(octets) <= _LONGEST_REMEMBERED:
-            if len(self) >= _MOST_REMEMBERED // 2:
-                self._older = dict(self)
-                self.clear()
-            self[octets] = head
-
-    def recall(self, octets: bytes) -> Head | None:
-        """What was made of these bytes, also if that was a while ago."""
-        head = self.get(octets)
-        if head is None and (head := self._older.pop(octets, None)) is not None:
-            self.keep(octets, head)
-        return head
-
-    def everything(self) -> Iterator[Head]:
-        yield from self.values()
-        yield from self._older.values()
 
 
 class HeadReader(Generic[Message, Head]):
@@ -68,7 +38,13 @@ class HeadReader(Generic[Message, Head]):
     __slots__ = ("_feed", "_first_line", "_is_strict", "_last", "_make", "_max_head", "_memory", "_parser", "_size")
 
     def __init__(
-        self, parser: Any, make: Callable[[Message], Head], memory: HeadMemory[Head], max_head: int, *, is_strict: bool
+        self,
+        parser: Any,
+        make: Callable[[Message], Head],
+        memory: HeadMemory[bytes, Head],
+        max_head: int,
+        *,
+        is_strict: bool,
     ) -> None:
         self._parser = parser
         self._feed = parser.feed_data
@@ -86,14 +62,38 @@ class HeadReader(Generic[Message, Head]):
 
         None while more is to come. Raises aiohttp's HttpProcessingError.
         """
-        if not self._last:
-            # The parser is between two messages and need not see one that it has read before.
-            end = data.find(_END) + len(_END)
-            head, behind = (data, b"") if end == len(data) else (data[:end], data[end:])
-            known = self._memory.get(head) or self._memory.recall(head)
-            if known is not None:
-                self._size = 0
-                return known, behind
+        if self._last:
+            return self._read_on(data)
+        # The parser is between two messages and need not see one that it has read before.
+        found = data.find(_END)
+        end = found + len(_END)
+        head, behind = (data, b"") if end == len(data) else (data[:end], data[end:])
+        memory = self._memory
+        known = memory.get(head)
+        if known is None and head in memory.older:
+            known = memory.recall(head)
+        if known is not None:
+            self._size = 0
+            return known, behind
+        if not (
+            found > 0
+            and head[0] > _SPACE
+            and self._size + end <= self._max_head
+            and head.count(b"\r\n") == head.count(b"\n")
+            and not (self._is_strict and head.find(b"  ", 0, head.find(b"\r\n")) >= 0)
+        ):
+            return self._read_on(data)
+        # Nothing in it has to be looked at more closely.
+        messages = self._feed(head)[0]
+        if len(messages) != 1:
+            raise BadHttpMessage("another number of header sections than of empty lines")
+        self._size = 0
+        made = self._make(messages[0][0])
+        memory.keep(head, made)
+        return made, behind
+
+    def _read_on(self, data: bytes) -> tuple[Head | None, bytes]:
+        """As `read`, for one that comes in pieces, or is not as it should be."""
         while True:
             last = self._last
             if not last and data.startswith(b"\r\n"):
@@ -117,11 +117,7 @@ class HeadReader(Generic[Message, Head]):
             self._first_line = b""
             if len(messages) == 1:
                 self._size = 0
-                made = self._make(messages[0][0])
-                # One that asks for another protocol has a key in it that never comes again.
-                if not last and not messages[0][0].upgrade:
-                    self._memory.keep(head, made)
-                return made, data
+                return self._make(messages[0][0]), data
             if messages:
                 raise BadHttpMessage("two header sections where there is one empty line")
             if not data:  # Empty lines before the first line of a message are no part of it.
@@ -151,7 +147,7 @@ class HeadReader(Generic[Message, Head]):
 def request_heads(
     loop: asyncio.AbstractEventLoop,
     make: Callable[[RawRequestMessage], Head],
-    memory: HeadMemory[Head],
+    memory: HeadMemory[bytes, Head],
     *,
     max_line: int,
     max_field: int,
@@ -166,7 +162,7 @@ def request_heads(
 def response_heads(
     loop: asyncio.AbstractEventLoop,
     make: Callable[[RawResponseMessage], Head],
-    memory: HeadMemory[Head],
+    memory: HeadMemory[bytes, Head],
     *,
     max_line: int,
     max_field: int,

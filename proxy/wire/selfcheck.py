@@ -12,7 +12,8 @@ from typing import Any
 from proxy.errors import CannotStart
 from proxy.wire.aiohttp_parts import HttpProcessingError, RequestHandler, aiohttp_version, http_parser
 from proxy.wire.chunks import BadChunk, ChunkDecoder
-from proxy.wire.heads import HeadMemory, request_heads, response_heads
+from proxy.wire.head_memory import HeadMemory
+from proxy.wire.heads import request_heads, response_heads
 
 # What `proxy.gateway.caller` uses of aiohttp's connection.
 _NAMES = (
@@ -52,14 +53,14 @@ def _rules(loop: asyncio.AbstractEventLoop) -> list[tuple[str, bool]]:
 
 
 def _reads_heads_only(loop: asyncio.AbstractEventLoop) -> bool:
-    reader = request_heads(loop, lambda message: message, HeadMemory(), **_LIMITS)
+    reader = request_heads(loop, lambda message: message, HeadMemory(len), **_LIMITS)
     first, behind = reader.read(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET")
     second, _ = reader.read(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
     return (first and first.path, behind, second and second.path) == ("/a", b"hiGET", "/b")
 
 
 def _reads_answers_only(loop: asyncio.AbstractEventLoop) -> bool:
-    reader = response_heads(loop, lambda message: message, HeadMemory(), **_LIMITS)
+    reader = response_heads(loop, lambda message: message, HeadMemory(len), **_LIMITS)
     first, behind = reader.read(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
     second, _ = reader.read(b"HTTP/1.1 304 X\r\n\r\n")
     return (first and first.code, behind, second and second.code) == (200, b"hi", 304)
@@ -69,7 +70,7 @@ def _tells_limits(loop: asyncio.AbstractEventLoop) -> bool:
     told = []
     for head in (b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 200), b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % (b"a" * 200)):
         try:
-            request_heads(loop, lambda message: message, HeadMemory(), **_LIMITS).read(head)
+            request_heads(loop, lambda message: message, HeadMemory(len), **_LIMITS).read(head)
         except HttpProcessingError as error:
             told.append(error.args[1] if len(error.args) > 1 else None)
     return told == [_LIMITS["max_line"], _LIMITS["max_field"]]

@@ -12,7 +12,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.errors import BadHeader
 from proxy.gateway.headers import check_framing, special_fields
-from proxy.wire.heads import HeadMemory, request_heads, response_heads
+from proxy.wire.head_memory import HeadMemory
+from proxy.wire.heads import request_heads, response_heads
 
 _LIMITS = {"max_line": 8190, "max_field": 8191, "max_fields": 128, "max_head": 65_536}
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\0-\x20\x7f]+) HTTP/(\d)\.(\d)")
@@ -28,7 +29,7 @@ def judge(octets: bytes) -> None:
     """The first octet chooses requests or answers, and where the others are cut."""
     choice, octets = octets[:1] or b"\0", octets[1:]
     make = response_heads if choice[0] & 1 else request_heads
-    memory: HeadMemory[Any] = HeadMemory()
+    memory: HeadMemory[bytes, Any] = HeadMemory(len)
     whole = _read(make, memory, [octets])
     for pieces in _cuts(octets, choice[0] >> 1):
         assert _read(make, memory, pieces) == whole, "another reading when it is cut"
@@ -41,7 +42,7 @@ def judge(octets: bytes) -> None:
         _judge_framing(fields, is_chunked=is_chunked)
 
 
-def _read(make: Any, memory: HeadMemory[Any], pieces: list[bytes]) -> Reading:
+def _read(make: Any, memory: HeadMemory[bytes, Any], pieces: list[bytes]) -> Reading:
     reader = make(_loop, _seen, memory, **_LIMITS)
     head, behind = None, b""
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from proxy.errors import BadHeader
-from proxy.gateway.headers import RawHeaders, check_framing, special_fields
-from proxy.gateway.outbound import begun_head, field_lines, outbound_request, request_head
+from proxy.gateway.headers import RawHeaders, check_framing, field_lines, special_fields
+from proxy.gateway.outbound import begun_head, outbound_request, request_head
 from proxy.schemes.base import Injection
 from tests.fuzz.routes import FIXED, HOST, ROUTES
 
@@ -31,6 +31,7 @@ def judge(octets: bytes) -> None:
         check_framing(special_fields(fields), (1, 1))
         injection = Injection((("Authorization", first.decode("latin-1")), ("X-Api_Key", "k")))
         framing = _FRAMINGS[len(fields) % len(_FRAMINGS)]
+        request = outbound_request(route, "GET", "/r/x", fields, b"")
         request = outbound_request(route, "GET", "/r/x", fields, b"")
         head = request_head(begun_head(route, request), injection, field_lines(framing))
     except BadHeader:

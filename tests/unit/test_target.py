@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadTarget
-from proxy.gateway.target import check_target, provider_target
+from proxy.gateway.target import _is_plain, _look_closely, check_target, provider_target
 from proxy.target import add_encoded, add_parameters, decoded, drop_parameters, encoded, has_parameter
 
 REFUSED = [
@@ -47,6 +47,30 @@ def test_a_target_that_two_parties_could_read_differently_is_refused(target: str
 @pytest.mark.parametrize("target", PASSED)
 def test_an_unambiguous_target_passes(target: str) -> None:
     check_target(target)
+
+
+@pytest.mark.parametrize("target", REFUSED)
+def test_what_is_refused_is_never_taken_for_plain(target: str) -> None:
+    assert not _is_plain(target)
+    for text in (target + "?a=b", target + "/x", "/a" + target):
+        assert not _is_plain(text) or _look_closely(text, encoded_slashes=False) is None
+
+
+@pytest.mark.parametrize("target", ["", "//", "//a", "/a//", "/a//b", "/a//?b", "/a?b#", "/a?%zz", "/a;/.", "/%41"])
+def test_what_has_to_be_looked_at_more_closely_is_not_plain(target: str) -> None:
+    assert not _is_plain(target)
+
+
+@given(st.text(st.sampled_from("/?.%;&=#\\ azAZ09~-_+:@!$'()*,\"<>[]^`{|}\x00\x7f\n\xe9\uff0e2eEfF"), max_size=24))
+def test_in_a_plain_target_a_closer_look_finds_nothing(text: str) -> None:
+    target = "/" + text
+    if _is_plain(target):
+        _look_closely(target, encoded_slashes=False)
+
+
+def test_most_targets_are_plain() -> None:
+    for target in ("/r/x", "/r/a/b-c_d~1?q=1&b[]=2", "/r/0f8c:1@x/", "/r?a=/../&b=//"):
+        assert _is_plain(target)
 
 
 @pytest.mark.parametrize("code", [*range(0x21), 0x23, 0x5C, *range(0x7F, 0x100), 0x2028, 0xFF0F])
