@@ -21,6 +21,8 @@ from proxy.request_id import request_id
 from proxy.tracing.tracing import Tracing
 from proxy.traffic import RouteMetrics
 
+# Kinds of lines that are kept ready for each route; only a vendor with ever new statuses has more.
+_MOST_KINDS = 256
 # Of what a caller sent in vain, so much is kept for the status page.
 _MOST_NAMES = 32
 _LONGEST_NAME = 100
@@ -102,6 +104,8 @@ class Ledger:
         ))  # fmt: skip
 
     def _line(self, account: Account, kind: tuple[object, ...]) -> Callable[..., bytes]:
+        if len(account.lines) >= _MOST_KINDS:
+            account.lines.clear()
         line = account.lines[kind] = self._log.request_line(RequestKind(account.prefix, account.provider, *kind))  # type: ignore[arg-type]
         return line
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import TIOCOUTQ
 
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 from proxy.upstream.tls import said_farewell
@@ -173,10 +176,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._outgoing.flush()
             self._transport.write_eof()
 
+    def unsent(self) -> int:
+        """How many bytes the vendor's machine has not taken yet, as far as that can be told."""
+        transport = self._transport
+        return 0 if transport is None else transport.get_write_buffer_size() + _in_kernel(self.socket)
+
     async def drain(self) -> None:
         """Wait while the vendor takes no more."""
         while self.writing_paused:
-            if self._drain_waiter is None:
+            if self._drain_waiter is None or self._drain_waiter.done():  # Somebody gave up waiting for the last one.
                 self._drain_waiter = self._loop.create_future()
             await self._drain_waiter
         if self._transport is None or self._transport.is_closing():
@@ -331,3 +339,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _disconnected(self) -> UpstreamDisconnected:
         return StaleConnection() if self.is_reused and not self._bytes_seen else UpstreamDisconnected()
+
+
+def _in_kernel(sock: socket.socket | None) -> int:
+    """Bytes that are on their way (tcp(7), SIOCOUTQ): the kernel says only in large steps that it takes more."""
+    try:
+        return 0 if sock is None else int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0

@@ -75,11 +75,15 @@ async def _send_held(connection: UpstreamConnection, body: bytes, timeout: float
 
 
 async def _drained(connection: UpstreamConnection, timeout: float) -> None:
-    try:
-        async with asyncio.timeout(timeout):
-            await connection.drain()
-    except TimeoutError:
-        raise UpstreamTimeout from None
+    """Wait until the vendor took most of what was written, as long as it takes some of it in each time-out."""
+    while True:
+        left = connection.unsent()
+        try:
+            async with asyncio.timeout(timeout):
+                return await connection.drain()
+        except TimeoutError:
+            if connection.unsent() >= left:
+                raise UpstreamTimeout from None
 
 
 async def _sent_or_answered(answered: asyncio.Future[VendorHead], upload: asyncio.Task[None]) -> None:

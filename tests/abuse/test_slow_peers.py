@@ -16,7 +16,7 @@ from proxy.gateway.route import Route, RouteTable
 from proxy.gateway.server import Listener
 from proxy.listening import bind
 from tests.raw_upstream import OK, RawUpstream, Received
-from tests.served import Served, Witness, provider, serve, status
+from tests.served import Fixed, Holding, Served, Witness, provider, serve, status
 
 MEGABYTE = 1_000_000
 PIECE = bytes(64 * 1024)
@@ -109,6 +109,37 @@ async def test_a_large_upload_to_a_slow_vendor_occupies_no_memory() -> None:
         writer.close()
     assert status(answer) == 200
     assert most - before < 10 * MEGABYTE
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_a_vendor_that_takes_a_body_slowly_but_on_and_on_is_waited_for(is_held: bool) -> None:
+    """The time-out is between two parts that it takes, however small, and not for all that waits for it."""
+    clock, size, took = Leaping(), 15 * MEGABYTE, 200_000
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(20):
+            await reader.readexactly(took)
+            await clock.leap(40)
+        # What the kernel has is out of our sight: when that is read nobody can know.
+        await reader.readexactly(size - 20 * took)
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    listening = socket.socket()
+    # The kernel shall keep little, so that it shows when something is taken.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    listening.bind(("127.0.0.1", 0))
+    vendor = await asyncio.start_server(respond, sock=listening)
+    url, scheme = f"http://127.0.0.1:{listening.getsockname()[1]}", Holding() if is_held else Fixed()
+    async with vendor, serve(Route.to(provider(url, scheme), "/a", timeout=60.0)) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(head(proxy, "POST /a/x", f"Content-Length: {size}") + bytes(size))
+        async with asyncio.timeout(3600 * 24):
+            answer = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert status(answer) == 200
 
 
 async def test_slow_headers_are_hung_up_on_and_others_served_meanwhile() -> None:
