@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from zlib import crc32
 
 from bench import growth, memory, open_loop, transfers, wrk
 from bench.contender import Contender
@@ -14,6 +16,8 @@ from bench.rounds import Extent, Rows, WrongAnswers, in_turn
 from bench.stage import Server, Stage
 
 RATE = 2000
+# Every request has another query, and so no head comes twice.
+_UNLIKE = 'n = 0\nrequest = function()\n  n = n + 1\n  return wrk.format(nil, wrk.path .. "?id=" .. n)\nend\n'
 _POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)\nwrk.headers["Content-Type"] = "text/plain"\n'
 # What ours can do besides adding a fixed header, and what it is to be compared with: row, route, path.
 _CREDENTIALS = (
@@ -38,6 +42,18 @@ def tls(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
 def post(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
     servers = _servers(stage, contenders)
     return _saturated({key: (server, "plain", "/post") for key, server in servers.items()}, extent, stage)
+
+
+def unlike(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
+    servers = _servers(stage, contenders)
+    rows = {key: (server, "plain", "/small") for key, server in servers.items()}
+    return _saturated(rows, extent, stage, script=_UNLIKE)
+
+
+def fresh(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
+    servers = _servers(stage, contenders)
+    rows = {key: (server, "plain", "/small") for key, server in servers.items()}
+    return _saturated(rows, extent, stage, on_new_connections=True)
 
 
 def credentials(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
@@ -70,15 +86,27 @@ def _servers(stage: Stage, contenders: Sequence[Contender], upstream: str = "pla
     return {one.key: stage.server(one, upstream) for one in contenders if not one.is_for_bodies}
 
 
-def _saturated(rows: dict[str, tuple[Server, str, str]], extent: Extent, stage: Stage) -> Rows:
-    script = stage.folder / "post.lua"
-    script.write_text(_POST)
+def _saturated(
+    rows: dict[str, tuple[Server, str, str]],
+    extent: Extent,
+    stage: Stage,
+    *,
+    script: str = "",
+    on_new_connections: bool = False,
+) -> Rows:
+    """`script` is wrk's, in Lua; where there is none, POSTs have their own."""
 
     def measure(row: str) -> dict[str, float]:
         server, route, path = rows[row]
         before = server.usage()
-        lua = script if path == "/post" else None
-        report = wrk.run(server.url(path, route), server.authorization, extent.seconds, lua)
+        lua = script or (_POST if path == "/post" else "")
+        report = wrk.run(
+            server.url(path, route),
+            server.authorization,
+            extent.seconds,
+            _written(lua, stage) if lua else None,
+            on_new_connections=on_new_connections,
+        )
         used = server.usage() - before
         if report.failures or report.broken or not report.requests:
             raise WrongAnswers(f"{row}: {report}")
@@ -92,10 +120,18 @@ def _saturated(rows: dict[str, tuple[Server, str, str]], extent: Extent, stage: 
     return in_turn(list(rows), extent.rounds, measure)
 
 
+def _written(script: str, stage: Stage) -> Path:
+    path = stage.folder / f"{crc32(script.encode()):08x}.lua"
+    path.write_text(script)
+    return path
+
+
 CASES: dict[str, Callable[[Stage, Sequence[Contender], Extent], Rows]] = {
     "get": get,
     "tls": tls,
     "post": post,
+    "unlike": unlike,
+    "fresh": fresh,
     "credentials": credentials,
     "rate": rate,
     "down": transfers.down,

@@ -16,6 +16,8 @@ _COLUMNS = (
     ("get", "rps", "requests/s"),
     ("tls", "cpu_us", "TLS upstream: CPU µs"),
     ("tls", "", "as cheap as nginx"),
+    ("unlike", "", "no request twice"),
+    ("fresh", "", "a new connection each"),
     ("rate", "", "p99 added at 2,000/s"),
     ("down", "cpu_ms", "100 MiB down: CPU ms"),
     ("up", "cpu_ms", "up: CPU ms"),

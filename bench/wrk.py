@@ -45,8 +45,12 @@ def report_of(text: str) -> WrkReport:
     )
 
 
-def run(url: str, authorization: str, seconds: int, script: Path | None = None) -> WrkReport:
+def run(
+    url: str, authorization: str, seconds: int, script: Path | None = None, *, on_new_connections: bool = False
+) -> WrkReport:
+    """With `on_new_connections` each request says that it is its connection's last."""
     arguments = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-H", f"Authorization: {authorization}"]
+    arguments += ["-H", "Connection: close"] if on_new_connections else []
     command = ["taskset", "-c", LOAD_CORES, "wrk", *arguments, *(["-s", str(script)] if script else []), url]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     return report_of(done.stdout)
