@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import jwt as pyjwt
@@ -16,7 +17,7 @@ from proxy.schemes.base import AnswerHead, OutboundRequest
 from proxy.schemes.siwe import SiweSettings
 from proxy.schemes.token_bearing import Rejection
 from proxy.schemes.token_exchange import GuestQueries, LoginAssertion, TokenExchange
-from proxy.secret import Secret
+from proxy.secret import FileSecret, Secret
 from proxy.template import JsonTemplate, Template
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.grant import TokenFields
@@ -335,6 +336,42 @@ async def test_who_shares_a_token_learns_from_the_others_that_it_is_good() -> No
         injection = await one.authorize(REQUEST)
         one.rejected(AnswerHead(200), injection)
         assert not (await other.authorize(REQUEST)).awaits_verdict
+
+
+async def test_a_secret_file_beside_the_token_is_read_for_every_request(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("at first")
+    async with login_endpoint(grant("t1")) as endpoint:
+        scheme = iofinnet(
+            response=TokenFields(),
+            headers={"Authorization": Template.parse("Bearer {{token}}"), "X-Key": Template((FileSecret(path),))},
+        )
+        scheme.bind(provider_context(endpoint.url))
+        for key in ("at first", "another", "a third one"):
+            path.write_text(key)
+            assert (await scheme.authorize(REQUEST)).headers == (("Authorization", "Bearer t1"), ("X-Key", key))
+            assert (await scheme.authorize(REQUEST)).headers == (("Authorization", "Bearer t1"), ("X-Key", key))
+
+
+@pytest.mark.parametrize("is_at_hand", [False, True])
+async def test_a_swap_waits_for_every_request_that_goes_with_the_token_it_kills(is_at_hand: bool) -> None:
+    """For the one that had it fetched, and for one that found it at hand."""
+    clock = FakeClock()
+    async with login_endpoint(grant("t1"), grant("t2")) as endpoint:
+        scheme = iofinnet(response=TokenFields())
+        scheme.bind(provider_context(endpoint.url, clock=clock, policy=TokenPolicy(lifetime=100, single_live=True)))
+        injection = await scheme.authorize(REQUEST)
+        if is_at_hand:
+            scheme.returned(injection)
+            injection = await scheme.authorize(REQUEST)
+        clock.advance(98.5)
+        swap = asyncio.create_task(bearer(scheme))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(endpoint.received) == 1
+        scheme.returned(injection)
+        async with asyncio.timeout(1):
+            assert await swap == "t2"
 
 
 def test_where_bodies_may_say_that_a_token_died_every_answer_is_judged() -> None:
