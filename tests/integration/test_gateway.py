@@ -462,6 +462,23 @@ async def test_a_second_rejection_is_the_vendors_word_and_passed_on() -> None:
     assert [head.status for head in scheme.judged] == [401, 401]
 
 
+async def test_an_answer_is_judged_for_its_status_or_because_the_credential_in_it_awaits_a_verdict() -> None:
+    """So of a token nobody knew a good answer is heard, and of one that is known only what speaks against it."""
+
+    class Naming(Fixed):
+        @property
+        def judged_statuses(self) -> frozenset[int] | None:
+            return frozenset({401})
+
+    injections = [Injection(awaits_verdict=awaits) for awaits in (True, True, False, False, True)]
+    answers = [b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % code for code in (200, 404, 204, 401, 401)]
+    scheme = Naming(injections=injections)
+    async with RawUpstream(answers) as vendor, serve(Route.to(provider(vendor.url, scheme), "/acme")) as proxy:
+        for _ in range(5):
+            await proxy.ask("GET /acme/x")
+    assert [head.status for head in scheme.judged] == [200, 404, 401, 401]
+
+
 async def test_a_body_too_large_to_keep_is_not_replayed() -> None:
     scheme = Fixed(injections=two_tokens(), dead_status=401)
     body = b"x" * 3_000_000
