@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +398,23 @@ def graphql(document: str) -> OutboundRequest:
     fields = ((b"Content-Type", b"application/json"),)
     content = json.dumps({"query": document}).encode()
     return OutboundRequest("POST", "https://api.example.com", "/base/v1/graphql", fields, content)
+
+
+async def test_what_is_prepared_for_a_head_looks_at_each_body_anew() -> None:
+    """A query and a mutation may well have the same head, and no body is here when it is prepared."""
+    async with login_endpoint(session("t1", "r1")) as endpoint:
+        scheme = defactor(guest_queries=GuestQueries(path="/v1/graphql"))
+        scheme.bind(provider_context(f"{endpoint.url}/base"))
+        query, mutation = graphql("{ a }"), graphql("mutation { a }")
+        at_hand = scheme.prepare(replace(query, body=b""))
+        assert at_hand(mutation.body) is None, "a token has to be fetched"
+        await scheme.authorize(mutation)
+        for request, generation in ((query, None), (mutation, 1), (query, None), (mutation, 1)):
+            injection = at_hand(request.body)
+            assert injection is not None
+            assert injection.generation == generation
+        streamed = at_hand(None)
+        assert streamed is not None and streamed.generation == 1, "of what cannot be looked at nobody knows"
 
 
 async def test_guest_queries_go_bare_and_mutations_with_the_token() -> None:
