@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import socket
+from email.utils import formatdate
 
 import pytest
 
@@ -18,6 +19,8 @@ from proxy.schemes.base import Injection, OutboundRequest
 from proxy.schemes.static import Static
 from proxy.secret import Secret
 from proxy.template import Template
+from proxy.vendor_clock import VendorClock
+from tests.clock import FakeClock
 from tests.raw_upstream import OK, RawUpstream, Received, read_body
 from tests.served import CANARY, Fixed, Holding, Inspecting, provider, serve, status
 
@@ -477,6 +480,26 @@ async def test_an_answer_is_judged_for_its_status_or_because_the_credential_in_i
         for _ in range(5):
             await proxy.ask("GET /acme/x")
     assert [head.status for head in scheme.judged] == [200, 404, 401, 401]
+
+
+async def test_the_vendors_time_is_heard_of_a_refusal_whenever_it_comes() -> None:
+    """Of good answers now and then will do; but a refusal may be for a wrong time, and is repeated with the right one."""
+
+    class Dating(Fixed):
+        writes_time = True
+
+    clock = FakeClock()
+    vendors = VendorClock(clock)
+    date = b"Date: %b\r\n" % formatdate(clock.wall() + 3600, usegmt=True).encode()
+    answers = [
+        b"HTTP/1.1 %d X\r\n%bContent-Length: 0\r\n\r\n" % pair for pair in ((200, b""), (200, date), (403, date))
+    ]
+    async with RawUpstream(answers) as vendor:
+        acme = provider(vendor.url, Dating(), clock=vendors)
+        async with serve(Route.to(acme, "/acme")) as proxy:
+            for is_heard in (False, False, True):
+                await proxy.ask("GET /acme/x")
+                assert (abs(vendors.skew - 3600) < 2) == is_heard
 
 
 async def test_a_body_too_large_to_keep_is_not_replayed() -> None:

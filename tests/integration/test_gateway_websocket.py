@@ -179,10 +179,13 @@ async def test_a_token_that_died_costs_one_more_handshake() -> None:
         await echo(received, reader, writer)
 
     scheme = Fixed(injections=[Injection((("Authorization", text),)) for text in ("old", "new")], dead_status=401)
-    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url, scheme), "/a")) as proxy:
-        async with shaken(proxy.port, head_of(proxy, *WISH)) as (head, reader, writer):
-            writer.write(b"hello")
-            assert (status(head), await reader.readexactly(5)) == (101, b"hello")
+    async with RawUpstream(respond=respond) as vendor:
+        acme = provider(vendor.url, scheme)
+        async with serve(Route.to(acme, "/a")) as proxy:
+            async with shaken(proxy.port, head_of(proxy, *WISH)) as (head, reader, writer):
+                writer.write(b"hello")
+                assert (status(head), await reader.readexactly(5)) == (101, b"hello")
+                assert acme.pool.tunnels == 1, "the refused handshake's connection is given up"
     assert [received.values("authorization") for received in vendor.requests] == [["old"], ["new"]]
     assert proxy.passages[0].repeats == 1
 
