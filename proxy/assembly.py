@@ -113,9 +113,12 @@ def assemble(
     """
     if trusted is None:
         trusted = trusts(settings.providers.values())
+    # All before the first provider is built, which asks its scheme about a credential that others may share.
+    for name, provider in settings.providers.items():
+        bind(provider, clocks, tokens, trusted[name])
     providers = {
         name: build_provider(
-            provider, clocks, tokens, trusted[name], earlier.pool_of(provider, trusted[name]) if earlier else None
+            provider, clocks, trusted[name], earlier.pool_of(provider, trusted[name]) if earlier else None
         )
         for name, provider in settings.providers.items()
     }
@@ -131,14 +134,18 @@ def token_store(settings: TokenStoreSettings, clock: Clock, observer: StoreObser
     return open_store(settings.address, access, clock, observer)
 
 
-def build_provider(
-    settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust, pool: UpstreamPool | None = None
-) -> Provider:
-    origin, base_path = split_url(settings.base_url)
+def bind(settings: ProviderSettings, clocks: VendorClocks, tokens: TokenCache, trust: Trust) -> None:
+    """Give the provider's scheme what it needs."""
     clock = clocks.of(settings.name, settings.base_url)
     login = DirectLogin(settings, trust, clock)
-    context = ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login)
-    settings.scheme.bind(context)
+    settings.scheme.bind(ProviderContext(settings.name, settings.base_url, clock, tokens, settings.policy, login))
+
+
+def build_provider(
+    settings: ProviderSettings, clocks: VendorClocks, trust: Trust, pool: UpstreamPool | None = None
+) -> Provider:
+    """Of a scheme that is bound."""
+    origin, base_path = split_url(settings.base_url)
     pool = pool or UpstreamPool(
         Dialer(origin, trust.context, settings.connect_timeout, settings.unix_socket),
         max_connections=settings.max_connections,
@@ -154,7 +161,7 @@ def build_provider(
         settings.drop_headers,
         frozenset(settings.drop_query),
         settings.graphql_subscriptions,
-        clock,
+        clocks.of(settings.name, settings.base_url),
     )
 
 

@@ -89,6 +89,7 @@ class CallerHeads(HeadMemory[bytes, CallerHead]):
         """They would keep the routes by which they were made, and all that hangs on them, in memory."""
         for head in self.everything():
             head.decision = None
+            head.section.passed = None  # It may be remembered no more but with this head.
         for section in self.sections.everything():
             section.passed = None
 

@@ -63,6 +63,9 @@ async def _replay(decision: Decision, caller: CallerConnection, passage: Passage
     try:
         answer, injection = await send(decision, caller, passage, first)
     except CredentialError:
+        # Of an attempt that met a dead connection, the first answer had been let go of already.
+        if first.is_lost():
+            raise
         return first
     passage.repeats = 1
     provider = decision.route.provider

@@ -7,6 +7,7 @@ pass keep their spelling, their bytes and their order.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakValueDictionary
 
 from proxy.errors import BadHeader
 from proxy.gateway.layout import Layout, NameMemory, RowMemory
@@ -48,7 +49,7 @@ SpecialFields = dict[bytes, tuple[bytes, ...]]
 class HeaderFilter:
     """Canonical names, and beginnings of names, that do not pass."""
 
-    __slots__ = ("_names", "_prefixes", "layouts", "verdicts")
+    __slots__ = ("__weakref__", "_names", "_prefixes", "layouts", "verdicts")
 
     def __init__(self, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
         self._names = names
@@ -67,15 +68,24 @@ class HeaderFilter:
 RELAYED = HeaderFilter(_NEVER_RELAYED, _NEVER_RELAYED_PREFIXES)
 
 
+# One for all routes that drop the same: what a filter remembers, callers fill.
+_request_filters: WeakValueDictionary[frozenset[str], HeaderFilter] = WeakValueDictionary()
+
+
 def request_filter(dropped: Iterable[str]) -> HeaderFilter:
     """What callers may not send on: the fixed list and `dropped`, canonical names that may end with `*`."""
+    key = frozenset(dropped)
+    known = _request_filters.get(key)
+    if known is not None:
+        return known
     names, prefixes = set(_NEVER_FORWARDED), list(_NEVER_FORWARDED_PREFIXES)
-    for name in dropped:
+    for name in key:
         if name.endswith("*"):
             prefixes.append(name[:-1].encode())
         else:
             names.add(name.encode())
-    return HeaderFilter(frozenset(names), tuple(prefixes))
+    made = _request_filters[key] = HeaderFilter(frozenset(names), tuple(prefixes))
+    return made
 
 
 def passing(headers: RawHeaders, header_filter: HeaderFilter) -> RawHeaders:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.errors import BadHeader, CredentialRejected
+from proxy.errors import BadHeader, CredentialRejected, ProxyError
 
 # Names with their values.
 Pairs = tuple[tuple[str, str], ...]
@@ -21,10 +21,10 @@ def require_clean(fields: Pairs) -> None:
             raise CredentialRejected
 
 
-def require_clean_value(value: bytes) -> None:
-    """The same for one value, as it is written."""
+def require_clean_value(value: bytes, fault: type[ProxyError] = CredentialRejected) -> None:
+    """The same for one value, as it is written; `fault` is what is raised."""
     if _CONTROL_OCTET.search(value):
-        raise CredentialRejected
+        raise fault
 
 
 def header_lines(fields: Pairs) -> bytes:

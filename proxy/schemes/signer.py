@@ -31,7 +31,8 @@ _SIGNATURE = b"signature"
 class Sign(Protocol):
     """Signs a request with this body, and a token of this generation in it, where there is one.
 
-    `see` is shown what each place stood for. Raises CredentialRejected for a header with a control character.
+    `see` is shown what each place stood for. Raises CredentialRejected for a header with a control character, BadTarget
+    where it is the caller's.
     """
 
     def __call__(
@@ -103,8 +104,8 @@ class Signer:
             values[_SIGNATURE] = signature = digest(message % values)
             if quotes_signature:
                 values[QUOTED + _SIGNATURE] = quoted(signature)
-            for name in unchecked:
-                require_clean_value(values[name])
+            for name, fault in unchecked:
+                require_clean_value(values[name], fault)
             if see is not None:
                 see(values)
             clock_version = clock.version if is_dated else None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from proxy.errors import BadTarget, CredentialRejected, ProxyError
 from proxy.rendering import QUOTED, Formats, escaped, place, quoted
 from proxy.schemes.base import OutboundRequest
 from proxy.schemes.fields import require_clean_value
-from proxy.schemes.signing_scope import NUMBERS, OF_TARGET, UNRESERVED, of_head
+from proxy.schemes.signing_scope import DECODED, NUMBERS, OF_TARGET, UNRESERVED, of_head
 from proxy.target import add_encoded
 from proxy.template import Scope, Template
 
@@ -38,7 +39,7 @@ class SigningHead:
 class SigningHeads:
     """`names` are the places that stay open; `secrets` those of secrets that may change, by their names.
 
-    `unchecked` are those among them that are in headers and may hold what a field may not.
+    `unchecked` are those among them that are in headers and may hold what a field may not, with whose fault that is.
     """
 
     def __init__(
@@ -46,7 +47,10 @@ class SigningHeads:
     ) -> None:
         formats = Formats(known, UNRESERVED)
         self._headers = [(name.encode(), formats.of(template)) for name, template in headers.items()]
-        self.unchecked = (*formats.secrets, *(formats.names & {b"token"}))
+        self.unchecked: tuple[tuple[bytes, type[ProxyError]], ...] = (
+            *((name, CredentialRejected) for name in (*formats.secrets, *(formats.names & {b"token"}))),
+            *((name, BadTarget) for name in formats.names if name.decode() in DECODED),
+        )
         self._message = formats.of(message)
         early, late = early_and_late(query)
         self._early, self._late = formats.of_query(early), formats.of_query(late)

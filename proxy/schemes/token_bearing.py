@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -64,7 +65,6 @@ class TokenScheme(AuthScheme):
 
     def bind(self, provider: ProviderContext) -> None:
         self._vendor_clock = provider.clock
-        self._counts_requests = provider.policy.single_live
         self._credential = self.obtain_credential(provider)
 
     @abstractmethod
@@ -89,7 +89,7 @@ class TokenScheme(AuthScheme):
             injection = self._injection(token, "cached")
             if not self._is_changeable:
                 self._made, self._made_for = injection, token
-        if self._counts_requests:
+        if self.counts_requests:
             credential.lent(token.generation)
         return injection
 
@@ -99,7 +99,7 @@ class TokenScheme(AuthScheme):
             assert self._credential is not None
             token = await self._credential.token()
             injection = self._injection(token, "fetched")
-            if self._counts_requests:
+            if self.counts_requests:
                 self._credential.lent(token.generation)
         return injection
 
@@ -113,9 +113,10 @@ class TokenScheme(AuthScheme):
         """Whether it is still to be learned from the next answer if the token is good."""
         return False
 
-    @property
+    @cached_property
     def counts_requests(self) -> bool:
-        return self._counts_requests
+        """As the credential says once all are bound that share it, and from then on: what is lent is returned."""
+        return self._credential is not None and self._credential.policy.single_live
 
     def returned(self, injection: Injection) -> None:
         if injection.generation is not None and self._credential is not None:

@@ -57,6 +57,10 @@ class Answer:
         """Whether all of it came in one piece, so that `read_nowait` gives all of it."""
         return self._body is None or isinstance(self._body, Arrived)
 
+    def is_lost(self) -> bool:
+        """Whether it was given up before all of it had come."""
+        return self._is_over and self._body is not None and not self._body.is_complete
+
     def read_nowait(self) -> bytes:
         """What is there already; b"" if nothing is. Raises an UpstreamError if the body broke off."""
         if self._body is None:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import socket
+from email.utils import formatdate
 
 import pytest
 
@@ -18,6 +19,8 @@ from proxy.schemes.base import Injection, OutboundRequest
 from proxy.schemes.static import Static
 from proxy.secret import Secret
 from proxy.template import Template
+from proxy.vendor_clock import VendorClock
+from tests.clock import FakeClock
 from tests.raw_upstream import OK, RawUpstream, Received, read_body
 from tests.served import CANARY, Fixed, Holding, Inspecting, provider, serve, status
 
@@ -460,6 +463,43 @@ async def test_a_second_rejection_is_the_vendors_word_and_passed_on() -> None:
     assert b"Proxy-Status" not in answer
     assert len(vendor.requests) == 2
     assert [head.status for head in scheme.judged] == [401, 401]
+
+
+async def test_an_answer_is_judged_for_its_status_or_because_the_credential_in_it_awaits_a_verdict() -> None:
+    """So of a token nobody knew a good answer is heard, and of one that is known only what speaks against it."""
+
+    class Naming(Fixed):
+        @property
+        def judged_statuses(self) -> frozenset[int] | None:
+            return frozenset({401})
+
+    injections = [Injection(awaits_verdict=awaits) for awaits in (True, True, False, False, True)]
+    answers = [b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % code for code in (200, 404, 204, 401, 401)]
+    scheme = Naming(injections=injections)
+    async with RawUpstream(answers) as vendor, serve(Route.to(provider(vendor.url, scheme), "/acme")) as proxy:
+        for _ in range(5):
+            await proxy.ask("GET /acme/x")
+    assert [head.status for head in scheme.judged] == [200, 404, 401, 401]
+
+
+async def test_the_vendors_time_is_heard_of_a_refusal_whenever_it_comes() -> None:
+    """Of good answers now and then will do; but a refusal may be for a wrong time, and is repeated with the right one."""
+
+    class Dating(Fixed):
+        writes_time = True
+
+    clock = FakeClock()
+    vendors = VendorClock(clock)
+    date = b"Date: %b\r\n" % formatdate(clock.wall() + 3600, usegmt=True).encode()
+    answers = [
+        b"HTTP/1.1 %d X\r\n%bContent-Length: 0\r\n\r\n" % pair for pair in ((200, b""), (200, date), (403, date))
+    ]
+    async with RawUpstream(answers) as vendor:
+        acme = provider(vendor.url, Dating(), clock=vendors)
+        async with serve(Route.to(acme, "/acme")) as proxy:
+            for is_heard in (False, False, True):
+                await proxy.ask("GET /acme/x")
+                assert (abs(vendors.skew - 3600) < 2) == is_heard
 
 
 async def test_a_body_too_large_to_keep_is_not_replayed() -> None:

@@ -11,13 +11,15 @@ from threading import Event, Thread
 
 import pytest
 
-from proxy.errors import CredentialRejected
+from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.gateway.caller import CallerConnection
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
 from tests.raw_upstream import OK, RawUpstream, Received
 from tests.served import Fixed, Holding, Served, provider, serve, status
 
+UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndead"
+UNAUTHORIZED_AT_LENGTH = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 400000\r\n\r\ndead"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -410,3 +412,43 @@ async def test_five_hundred_requests_of_every_fate_leave_nothing_behind() -> Non
             route.provider.pool.retire()
             await until(lambda: len(os.listdir("/proc/self/fd")) <= before_files, 10)
             await until(lambda: not asyncio.all_tasks() - before_tasks)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "seen"),
+    [(UNAUTHORIZED, 401), (UNAUTHORIZED_AT_LENGTH, 503)],
+    ids=["whole", "unread"],
+)
+async def test_a_refusal_that_was_given_up_is_no_answer_when_the_credential_ends_in_the_middle(
+    refusal: bytes, seen: int
+) -> None:
+    """The second attempt meets a dead connection, and before the third there is no credential any more."""
+    everyone = asyncio.Event()
+    opened: set[int] = set()
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if received.target == "/opens":
+            opened.add(received.connection)
+            if len(opened) == 2:
+                everyone.set()
+            await everyone.wait()
+            writer.write(OK)
+        elif len(vendor.requests) == 3:
+            writer.write(refusal)
+        else:
+            writer.close()
+
+    class Ending(Fixed):
+        async def authorize(self, request: OutboundRequest) -> Injection:
+            if len(self.asked) == 4:
+                raise CredentialUnavailable(retry_after=1)
+            return await super().authorize(request)
+
+    async with (
+        RawUpstream(respond=respond) as vendor,
+        serve(Route.to(provider(vendor.url, Ending(dead_status=401)), "/a")) as proxy,
+    ):
+        await asyncio.gather(*(proxy.ask("GET /a/opens") for _ in range(2)))
+        answer = await proxy.ask("GET /a/x")
+    assert status(answer) == seen
+    assert answer.endswith(b"dead") == (seen == 401)

@@ -12,7 +12,7 @@ from proxy.upstream.origin import split_url
 from proxy.upstream.pool import MAX_IDLE_CONNECTIONS, UpstreamPool
 from tests.abuse.test_slow_peers import Leaping
 from tests.raw_upstream import OK, RawUpstream, Received
-from tests.served import Fixed, serve, status
+from tests.served import Fixed, provider, serve, status
 
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\ndead"
 UNAUTHORIZED_AT_LENGTH = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 400000\r\n\r\ndead"
@@ -164,3 +164,18 @@ async def test_second_attempts_do_not_wait_for_the_connections_of_their_first(me
         assert [passage.repeats for passage in proxy.passages] == [1] * 4
     assert [status(answer) for answer in answers] == [200] * 4
     assert len(vendor.requests) == 8
+
+
+async def test_a_caller_who_left_makes_room_for_another() -> None:
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        proxy.listener.max_connections = 2
+        for _ in range(5):
+            assert status(await proxy.ask("GET /a/x")) == 200
+            async with asyncio.timeout(5):
+                while proxy.listener.connections:
+                    await asyncio.sleep(0)
+        held = [(await asyncio.open_connection("127.0.0.1", proxy.port))[1] for _ in range(2)]
+        assert status(await proxy.ask("GET /a/x")) == 503
+        for writer in held:
+            writer.close()
+            await writer.wait_closed()

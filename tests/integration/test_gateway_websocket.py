@@ -17,9 +17,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
 from proxy.gateway.route import Route
-from proxy.schemes.base import Injection
+from proxy.schemes.base import Injection, OutboundRequest
 from proxy.wire.frames import FrameBounds, client_text, frame_head, masked
-from tests.raw_upstream import RawUpstream, Received
+from tests.raw_upstream import OK, RawUpstream, Received
 from tests.served import CANARY, Fixed, Served, provider, serve, status
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -179,12 +179,53 @@ async def test_a_token_that_died_costs_one_more_handshake() -> None:
         await echo(received, reader, writer)
 
     scheme = Fixed(injections=[Injection((("Authorization", text),)) for text in ("old", "new")], dead_status=401)
-    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url, scheme), "/a")) as proxy:
-        async with shaken(proxy.port, head_of(proxy, *WISH)) as (head, reader, writer):
-            writer.write(b"hello")
-            assert (status(head), await reader.readexactly(5)) == (101, b"hello")
+    async with RawUpstream(respond=respond) as vendor:
+        acme = provider(vendor.url, scheme)
+        async with serve(Route.to(acme, "/a")) as proxy:
+            async with shaken(proxy.port, head_of(proxy, *WISH)) as (head, reader, writer):
+                writer.write(b"hello")
+                assert (status(head), await reader.readexactly(5)) == (101, b"hello")
+                assert acme.pool.tunnels == 1, "the refused handshake's connection is given up"
     assert [received.values("authorization") for received in vendor.requests] == [["old"], ["new"]]
     assert proxy.passages[0].repeats == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [(None, 1), (b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", 1), (b"HTTP/1.1 401 X\r\n\r\n", 2), (b"", 1)],
+)
+@pytest.mark.parametrize("is_websocket", [False, True])
+async def test_a_scheme_is_told_once_of_each_injection_that_its_request_is_over(
+    first: bytes | None, asked: int, is_websocket: bool
+) -> None:
+    """Also of a first attempt before there is a second, of a vendor who hangs up, and of a tunnel that has begun."""
+    ended: list[int] = []
+
+    class Counting(Fixed):
+        @property
+        def counts_requests(self) -> bool:
+            return True
+
+        async def authorize(self, request: OutboundRequest) -> Injection:
+            assert len(ended) == len(self.asked), "nothing is waited for by whom it waits for"
+            await super().authorize(request)
+            return Injection(generation=len(self.asked))
+
+        def returned(self, injection: Injection) -> None:
+            assert injection.generation is not None
+            ended.append(injection.generation)
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if first is not None and len(vendor.requests) == 1:
+            writer.write(first)
+        else:
+            writer.write(switching(received) if is_websocket else OK)
+        writer.close()
+
+    scheme = Counting(dead_status=401)
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url, scheme), "/a")) as proxy:
+        await proxy.ask("POST /a/x" if not is_websocket else "GET /a/x", *(WISH if is_websocket else ()))
+    assert ended == list(range(1, asked + 1))
 
 
 async def test_a_vendor_that_does_not_answer_a_handshake_is_a_504() -> None:

@@ -117,6 +117,24 @@ def test_nothing_keeps_the_routes_of_before(loop: asyncio.AbstractEventLoop) -> 
     assert before() is None
 
 
+def test_nothing_keeps_the_routes_of_before_where_a_head_was_remembered_for_longer_than_its_fields(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    asking = Asking(Admission(Guard(8080), routes()), loop)
+    sections = asking.admission.heads.sections
+    for _ in range(3):
+        asking.ask()
+    for number in range(1000):
+        asking.ask(f"/a/{number}", f"X-Id: {number % 500}")
+    head = asking.ask().head
+    assert head is not None and head.section not in list(sections.everything())
+    before = weakref.ref(next(iter(asking.admission.routes)))
+    asking.admission.routes = routes()
+    del head
+    gc.collect()
+    assert before() is None
+
+
 def test_a_token_that_was_changed_opens_nothing_any_more(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
     """Not even for a head that was let in with it before."""
     path = tmp_path / "token"

@@ -112,6 +112,20 @@ async def test_every_call_has_a_fresh_timestamp_and_nonce() -> None:
     assert len({header(first, "N"), header(second, "N")}) == 2
 
 
+@pytest.mark.parametrize(
+    ("place", "is_dated"),
+    [("timestamp", True), ("timestamp_ms", True), ("timestamp_iso", True), ("expires", True), ("nonce", False), ("path", False)],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["message", "headers", "query"])
+async def test_a_request_is_dated_by_the_moment_in_it_and_not_by_a_number_used_once(
+    place: str, is_dated: bool, where: str
+) -> None:
+    """Only a dated one is worth another attempt when the vendor's clock turns out to be another."""
+    text = f"{{{{{place}}}}}"
+    scheme = signed_by(**{where: Template.parse(text) if where == "message" else templates(A=text)})
+    assert ((await scheme.authorize(request("/p"))).clock_version is not None) == is_dated
+
+
 async def test_one_request_has_one_nonce_wherever_it_is_used() -> None:
     scheme = signed_by(
         message=Template.parse("{{nonce}}"),

@@ -63,6 +63,22 @@ async def test_a_secret_file_that_changes_is_read_again(tmp_path: Path) -> None:
     assert (await scheme.authorize(REQUEST)).headers == (("X-Key", "the second"),)
 
 
+@pytest.mark.parametrize("place", ["username", "password", "variable"])
+async def test_a_secret_file_in_basic_that_changes_is_read_again(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("first")
+    key = FileSecret(path)
+    made = {
+        "username": lambda: Static(basic=BasicCredential(username=text(key))),
+        "password": lambda: Static(basic=BasicCredential(username=Template.parse("u"), password=key)),
+        "variable": lambda: Static(basic=BasicCredential(username=Template((Place("k"),))), variables={"k": text(key)}),
+    }[place]()
+    for said in ("first", "the second", "a third one"):
+        path.write_text(said)
+        ((_, value),) = (await made.authorize(REQUEST)).headers
+        assert said in b64decode(value.removeprefix("Basic ")).decode()
+
+
 @pytest.mark.parametrize("evil", ["a\r\nX-Evil: 1", "a\nb", "a\x00b", "a\x7fb"])
 async def test_a_value_that_would_end_its_header_field_is_never_sent(evil: str) -> None:
     with pytest.raises(CredentialRejected):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jwt as pyjwt
@@ -16,7 +18,7 @@ from proxy.schemes.base import AnswerHead, OutboundRequest
 from proxy.schemes.siwe import SiweSettings
 from proxy.schemes.token_bearing import Rejection
 from proxy.schemes.token_exchange import GuestQueries, LoginAssertion, TokenExchange
-from proxy.secret import Secret
+from proxy.secret import FileSecret, Secret
 from proxy.template import JsonTemplate, Template
 from proxy.tokens.cache import TokenCache
 from proxy.tokens.grant import TokenFields
@@ -337,6 +339,42 @@ async def test_who_shares_a_token_learns_from_the_others_that_it_is_good() -> No
         assert not (await other.authorize(REQUEST)).awaits_verdict
 
 
+async def test_a_secret_file_beside_the_token_is_read_for_every_request(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("at first")
+    async with login_endpoint(grant("t1")) as endpoint:
+        scheme = iofinnet(
+            response=TokenFields(),
+            headers={"Authorization": Template.parse("Bearer {{token}}"), "X-Key": Template((FileSecret(path),))},
+        )
+        scheme.bind(provider_context(endpoint.url))
+        for key in ("at first", "another", "a third one"):
+            path.write_text(key)
+            assert (await scheme.authorize(REQUEST)).headers == (("Authorization", "Bearer t1"), ("X-Key", key))
+            assert (await scheme.authorize(REQUEST)).headers == (("Authorization", "Bearer t1"), ("X-Key", key))
+
+
+@pytest.mark.parametrize("is_at_hand", [False, True])
+async def test_a_swap_waits_for_every_request_that_goes_with_the_token_it_kills(is_at_hand: bool) -> None:
+    """For the one that had it fetched, and for one that found it at hand."""
+    clock = FakeClock()
+    async with login_endpoint(grant("t1"), grant("t2")) as endpoint:
+        scheme = iofinnet(response=TokenFields())
+        scheme.bind(provider_context(endpoint.url, clock=clock, policy=TokenPolicy(lifetime=100, single_live=True)))
+        injection = await scheme.authorize(REQUEST)
+        if is_at_hand:
+            scheme.returned(injection)
+            injection = await scheme.authorize(REQUEST)
+        clock.advance(98.5)
+        swap = asyncio.create_task(bearer(scheme))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(endpoint.received) == 1
+        scheme.returned(injection)
+        async with asyncio.timeout(1):
+            assert await swap == "t2"
+
+
 def test_where_bodies_may_say_that_a_token_died_every_answer_is_judged() -> None:
     assert defactor().judged_statuses is None
 
@@ -360,6 +398,23 @@ def graphql(document: str) -> OutboundRequest:
     fields = ((b"Content-Type", b"application/json"),)
     content = json.dumps({"query": document}).encode()
     return OutboundRequest("POST", "https://api.example.com", "/base/v1/graphql", fields, content)
+
+
+async def test_what_is_prepared_for_a_head_looks_at_each_body_anew() -> None:
+    """A query and a mutation may well have the same head, and no body is here when it is prepared."""
+    async with login_endpoint(session("t1", "r1")) as endpoint:
+        scheme = defactor(guest_queries=GuestQueries(path="/v1/graphql"))
+        scheme.bind(provider_context(f"{endpoint.url}/base"))
+        query, mutation = graphql("{ a }"), graphql("mutation { a }")
+        at_hand = scheme.prepare(replace(query, body=b""))
+        assert at_hand(mutation.body) is None, "a token has to be fetched"
+        await scheme.authorize(mutation)
+        for request, generation in ((query, None), (mutation, 1), (query, None), (mutation, 1)):
+            injection = at_hand(request.body)
+            assert injection is not None
+            assert injection.generation == generation
+        streamed = at_hand(None)
+        assert streamed is not None and streamed.generation == 1, "of what cannot be looked at nobody knows"
 
 
 async def test_guest_queries_go_bare_and_mutations_with_the_token() -> None:

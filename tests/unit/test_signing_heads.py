@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import CredentialRejected
+from proxy.errors import BadTarget, CredentialRejected
 from proxy.gateway.outbound import begun_head, request_head
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
@@ -134,6 +134,18 @@ def test_a_header_that_would_hold_a_control_character_is_refused_each_time(is_ch
     for _ in range(2):
         with pytest.raises(CredentialRejected):
             signed(made, OutboundRequest("GET", "https://a.test", "/"))
+
+
+@pytest.mark.parametrize("place", ["target_decoded", "query_decoded"])
+def test_a_caller_writes_no_header_of_his_own_by_a_place_without_escapes(place: str) -> None:
+    """What is decoded may be signed whatever it is; a header is not ended by it."""
+    made = scheme(FakeClock(), query={}, headers=templates(H=f"{{{{{place}}}}}"))
+    for octet in ("%0D", "%0a", "%00", "%0d%0aX-Other:%20mine"):
+        for _ in range(2):
+            with pytest.raises(BadTarget):
+                signed(made, OutboundRequest("GET", "https://a.test", f"/?a=b{octet}c"))
+    assert signed(made, OutboundRequest("GET", "https://a.test", "/?a=%20%C3%A9")).headers[0][1].endswith("a= é")
+    signed(scheme(FakeClock()), OutboundRequest("GET", "https://a.test", "/?a=b%0D%0Ac"))
 
 
 @given(REQUESTS)

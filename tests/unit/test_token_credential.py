@@ -301,6 +301,9 @@ async def test_a_token_is_known_to_be_accepted_once_an_answer_showed_it() -> Non
     assert not b.credential.was_accepted(2)
     b.credential.accepted(1)
     assert not b.credential.was_accepted(2)
+    b.credential.accepted(2)
+    assert b.credential.was_accepted(2)
+    assert not b.credential.was_accepted(1), "which is dead"
 
 
 async def test_who_belongs_to_no_configuration_any_more_keeps_its_token_to_itself() -> None:
