@@ -77,12 +77,13 @@ async def _replay(decision: Decision, caller: CallerConnection, passage: Passage
     return answer
 
 
-def _let_go(refused: Answer, since: float) -> None:
+def _let_go(refused: Answer, method: str, since: float) -> None:
     """Give its connection back before another is asked for: if the refused held all, they would wait for each other.
 
-    `since`, a reading of time.monotonic, is when the answer came.
+    `since`, a reading of time.monotonic, is when the answer came. Some vendors hang up on whom they refuse without a
+    word, and what cannot be sent twice is not risked on such a connection.
     """
-    if refused.is_here() and monotonic() - since < _STILL_WARM:
+    if method in REPEATABLE_METHODS and refused.is_here() and monotonic() - since < _STILL_WARM:
         refused.finish(asyncio.get_running_loop().time())
     else:
         refused.abort()
@@ -105,7 +106,7 @@ async def _send(
     injection = at_hand(held) or await authorized(route, replace(decision.request, body=held))
     passage.authorized = monotonic()
     if refused is not None:
-        _let_go(refused, passage.begun)
+        _let_go(refused, method, passage.begun)
     try:
         more = b"" if passage.trace is None else field_lines(passage.trace.attempt())
         head = request_head(decision.begun, injection, body.framing, more)

@@ -26,13 +26,18 @@ class Refused:
 
 
 @pytest.mark.parametrize(
-    ("is_whole", "age", "end"),
-    [(True, 0.0, "kept"), (True, _STILL_WARM + 0.1, "closed"), (False, 0.0, "closed")],
+    ("method", "is_whole", "age", "end"),
+    [
+        ("GET", True, 0.0, "kept"),
+        ("POST", True, 0.0, "closed"),
+        ("GET", True, _STILL_WARM + 0.1, "closed"),
+        ("GET", False, 0.0, "closed"),
+    ],
 )
-async def test_the_connection_of_a_refused_attempt_is_kept_where_it_is_read_and_still_warm(
-    is_whole: bool, age: float, end: str
+async def test_the_connection_of_a_refused_attempt_is_kept_where_it_is_read_and_nothing_is_risked_on_it(
+    method: str, is_whole: bool, age: float, end: str
 ) -> None:
     """While a token was fetched the vendor may have closed it, and the second attempt would be lost on it."""
     refused = Refused(is_whole=is_whole)
-    _let_go(cast(Answer, refused), monotonic() - age)
+    _let_go(cast(Answer, refused), method, monotonic() - age)
     assert refused.end == end
