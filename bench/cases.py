@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from zlib import crc32
 
 from bench import growth, memory, open_loop, transfers, wrk
 from bench.contender import Contender
@@ -30,30 +28,24 @@ _CREDENTIALS = (
 
 
 def get(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
-    servers = _servers(stage, contenders)
-    return _saturated({key: (server, "plain", "/small") for key, server in servers.items()}, extent, stage)
+    return _saturated(_alike(stage, contenders), extent, stage)
 
 
 def tls(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
-    servers = _servers(stage, [one for one in contenders if not one.is_direct], "tls")
-    return _saturated({key: (server, "plain", "/small") for key, server in servers.items()}, extent, stage)
+    proxies = [one for one in contenders if not one.is_direct]
+    return _saturated(_alike(stage, proxies, upstream="tls"), extent, stage)
 
 
 def post(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
-    servers = _servers(stage, contenders)
-    return _saturated({key: (server, "plain", "/post") for key, server in servers.items()}, extent, stage)
+    return _saturated(_alike(stage, contenders, "/post"), extent, stage)
 
 
 def unlike(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
-    servers = _servers(stage, contenders)
-    rows = {key: (server, "plain", "/small") for key, server in servers.items()}
-    return _saturated(rows, extent, stage, script=_UNLIKE)
+    return _saturated(_alike(stage, contenders), extent, stage, script=_UNLIKE)
 
 
 def fresh(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
-    servers = _servers(stage, contenders)
-    rows = {key: (server, "plain", "/small") for key, server in servers.items()}
-    return _saturated(rows, extent, stage, on_new_connections=True)
+    return _saturated(_alike(stage, contenders), extent, stage, on_new_connections=True)
 
 
 def credentials(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
@@ -86,6 +78,13 @@ def _servers(stage: Stage, contenders: Sequence[Contender], upstream: str = "pla
     return {one.key: stage.server(one, upstream) for one in contenders if not one.is_for_bodies}
 
 
+def _alike(
+    stage: Stage, contenders: Sequence[Contender], path: str = "/small", upstream: str = "plain"
+) -> dict[str, tuple[Server, str, str]]:
+    """All of them are asked for the same, with the fixed header."""
+    return {key: (server, "plain", path) for key, server in _servers(stage, contenders, upstream).items()}
+
+
 def _saturated(
     rows: dict[str, tuple[Server, str, str]],
     extent: Extent,
@@ -94,19 +93,17 @@ def _saturated(
     script: str = "",
     on_new_connections: bool = False,
 ) -> Rows:
-    """`script` is wrk's, in Lua; where there is none, POSTs have their own."""
+    """`script` is wrk's, in Lua, for all but POSTs, which have their own."""
+    post_lua, own_lua = stage.folder / "post.lua", stage.folder / "own.lua"
+    post_lua.write_text(_POST)
+    own_lua.write_text(script)
 
     def measure(row: str) -> dict[str, float]:
         server, route, path = rows[row]
         before = server.usage()
-        lua = script or (_POST if path == "/post" else "")
-        report = wrk.run(
-            server.url(path, route),
-            server.authorization,
-            extent.seconds,
-            _written(lua, stage) if lua else None,
-            on_new_connections=on_new_connections,
-        )
+        lua = post_lua if path == "/post" else own_lua if script else None
+        url, authorization = server.url(path, route), server.authorization
+        report = wrk.run(url, authorization, extent.seconds, lua, on_new_connections=on_new_connections)
         used = server.usage() - before
         if report.failures or report.broken or not report.requests:
             raise WrongAnswers(f"{row}: {report}")
@@ -118,12 +115,6 @@ def _saturated(
         }
 
     return in_turn(list(rows), extent.rounds, measure)
-
-
-def _written(script: str, stage: Stage) -> Path:
-    path = stage.folder / f"{crc32(script.encode()):08x}.lua"
-    path.write_text(script)
-    return path
 
 
 CASES: dict[str, Callable[[Stage, Sequence[Contender], Extent], Rows]] = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
 from proxy.errors import BadHeader
-from proxy.gateway.layout import Layout, NameMemory, RowMemory
+from proxy.gateway.layout import Layout, of_names, of_rows
 from proxy.target import canonical
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -54,8 +54,8 @@ class HeaderFilter:
     def __init__(self, names: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
         self._names = names
         self._prefixes = prefixes
-        self.verdicts: NameMemory[bool | None] = NameMemory(self._verdict)
-        self.layouts = RowMemory(self.verdicts)
+        self.verdicts = of_names(self._verdict)
+        self.layouts = of_rows(self.verdicts)
 
     def _verdict(self, spelling: bytes) -> bool | None:
         """Whether a field passes; None for Connection, which does not and names others that do not."""
@@ -168,4 +168,4 @@ def _special(spelling: bytes) -> bytes | None:
     return name if name in _SPECIAL else None
 
 
-_specials: NameMemory[bytes | None] = NameMemory(_special)
+_specials = of_names(_special)

@@ -14,24 +14,46 @@ _MOST_NAMES = 512
 _LONGEST_NAME = 64
 _MOST_ROWS = 64
 _LONGEST_ROW = 1024
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Verdict = TypeVar("Verdict")
 
 
-class NameMemory(dict[bytes, Verdict]):
-    """What a function says of a spelling of a name, asked once for each."""
+class Remembered(dict[Key, Value]):
+    """What a function makes of a key, asked once for each.
 
-    __slots__ = ("_judge",)
+    When there are `most`, all are forgotten; a key of a `size` beyond `longest`, in bytes, is not remembered.
+    """
 
-    def __init__(self, judge: Callable[[bytes], Verdict]) -> None:
-        self._judge: Callable[[bytes], Verdict] = judge
+    __slots__ = ("_longest", "_make", "_most", "_size")
 
-    def __missing__(self, name: bytes) -> Verdict:
-        verdict = self._judge(name)
-        if len(name) <= _LONGEST_NAME:
-            if len(self) >= _MOST_NAMES:
+    def __init__(self, make: Callable[[Key], Value], size: Callable[[Key], int], *, most: int, longest: int) -> None:
+        self._make: Callable[[Key], Value] = make
+        self._size: Callable[[Key], int] = size
+        self._most, self._longest = most, longest
+
+    def __missing__(self, key: Key) -> Value:
+        value = self._make(key)
+        if self._size(key) <= self._longest:
+            if len(self) >= self._most:
                 self.clear()
-            self[name] = verdict
-        return verdict
+            self[key] = value
+        return value
+
+
+def of_names(judge: Callable[[bytes], Verdict]) -> Remembered[bytes, Verdict]:
+    """What is said of each spelling of a name."""
+    return Remembered(judge, len, most=_MOST_NAMES, longest=_LONGEST_NAME)
+
+
+def of_rows(verdicts: Remembered[bytes, bool | None]) -> Remembered[tuple[bytes, ...], Layout]:
+    """The layout of each row of names; `verdicts` say whether a field passes, None for Connection."""
+    return Remembered(
+        lambda names: Layout(names, verdicts),
+        lambda names: sum(map(len, names)),
+        most=_MOST_ROWS,
+        longest=_LONGEST_ROW,
+    )
 
 
 class Layout:
@@ -43,7 +65,7 @@ class Layout:
 
     __slots__ = ("connections", "pattern", "pick")
 
-    def __init__(self, names: tuple[bytes, ...], verdicts: NameMemory[bool | None]) -> None:
+    def __init__(self, names: tuple[bytes, ...], verdicts: Remembered[bytes, bool | None]) -> None:
         passes = [verdicts[name] for name in names]
         self.connections = tuple([at for at, verdict in enumerate(passes) if verdict is None])
         self.pick = _picker([at for at, verdict in enumerate(passes) if verdict])
@@ -55,20 +77,3 @@ def _picker(places: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
         return itemgetter(*places)
     # By a slice, so that one is a row too.
     return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
-
-
-class RowMemory(dict[tuple[bytes, ...], Layout]):
-    """The layout of a row of names; `verdicts` say whether a field passes, None for Connection."""
-
-    __slots__ = ("_verdicts",)
-
-    def __init__(self, verdicts: NameMemory[bool | None]) -> None:
-        self._verdicts = verdicts
-
-    def __missing__(self, names: tuple[bytes, ...]) -> Layout:
-        layout = Layout(names, self._verdicts)
-        if sum(map(len, names)) <= _LONGEST_ROW:
-            if len(self) >= _MOST_ROWS:
-                self.clear()
-            self[names] = layout
-        return layout

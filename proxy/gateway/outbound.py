@@ -21,7 +21,7 @@ def outbound_request(
     route: Route, method: str, target: str, headers: RawHeaders, body: bytes | None
 ) -> OutboundRequest:
     """The request without its credential: base path, filtered headers, the route's own headers and parameters."""
-    return outbound(route, method, outbound_target(route, target), outbound_headers(route, headers), body)
+    return outbound(route, method, outbound_target(route, target), outbound_fields(route, headers)[0], body)
 
 
 def outbound(route: Route, method: str, target: str, headers: RawHeaders, body: bytes | None) -> OutboundRequest:
@@ -50,13 +50,8 @@ def outbound_target(route: Route, target: str) -> str:
     return add_parameters(upstream, rendered(route.query, {})) if route.query else upstream
 
 
-def outbound_headers(route: Route, headers: RawHeaders) -> RawHeaders:
-    """The fields that pass, and the route's own."""
-    return outbound_fields(route, headers)[0]
-
-
 def outbound_fields(route: Route, headers: RawHeaders) -> tuple[RawHeaders, bytes]:
-    """As `outbound_headers`, and the same as they are written."""
+    """The fields that pass, and the route's own; and the same as they are written."""
     kept, lines = passed(headers, route.header_filter)
     if route.headers or route.provider.inspects_answer:
         if route.provider.inspects_answer:

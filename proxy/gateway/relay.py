@@ -15,7 +15,7 @@ from proxy.upstream.answer import Answer
 
 _ADDRESSES = frozenset({b"location", b"content-location"})
 _LAST_CHUNK = b"0\r\n\r\n"
-_LAST_LINES = b"Connection: close\r\n\r\n"
+_LAST_ANSWER = b"Connection: close\r\n"
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in REASONS.items()}
 
 
@@ -27,7 +27,7 @@ def relay_whole(answer: Answer, caller: CallerConnection, hidden: frozenset[str]
     octets = answer.read_nowait()
     lines = answer.head.lines or _lines(answer, hidden)
     if not keep_alive:
-        lines = lines[:-2] + _LAST_LINES
+        lines = lines[:-2] + _LAST_ANSWER + b"\r\n"
     caller.write(lines + octets)
     answer.finish(caller.loop.time())
     return len(octets)
@@ -113,12 +113,8 @@ def _status_line(status: int) -> bytes:
 
 def more_lines(extra: RawHeaders, *, is_chunked: bool, keep_alive: bool) -> bytes:
     """What we have to say ourselves."""
-    lines = [b"%b: %b\r\n" % field for field in extra]
-    if is_chunked:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
-    if not keep_alive:
-        lines.append(b"Connection: close\r\n")
-    return b"".join(lines)
+    coding = b"Transfer-Encoding: chunked\r\n" if is_chunked else b""
+    return field_lines(extra) + coding + (b"" if keep_alive else _LAST_ANSWER)
 
 
 def _framed(octets: bytes, *, last: bool) -> bytes:
