@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from proxy.gateway.caller import CallerConnection
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Guard
 from proxy.gateway.passage import Passage
@@ -116,6 +117,29 @@ async def serve(*routes: Route, guard: Guard | None = None) -> AsyncIterator[Ser
         await listener.close()
         for route in routes:
             route.provider.pool.close()
+
+
+def callers(proxy: Served) -> list[CallerConnection]:
+    return [one for one in proxy.listener.connections if isinstance(one, CallerConnection)]
+
+
+async def stays(condition: Callable[[], object]) -> bool:
+    for _ in range(20):
+        if not condition():
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+async def fill(proxy: Served, ask: Callable[[], Awaitable[None]]) -> int:
+    """Ask for one answer after the other, until the kernel takes no more of them, and not only for a moment; how many."""
+    asked = 0
+    while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
+        await ask()
+        asked += 1
+        while len(proxy.passages) < asked:
+            await asyncio.sleep(0)
+    return asked
 
 
 def status(answer: bytes) -> int:

@@ -12,11 +12,10 @@ from threading import Event, Thread
 import pytest
 
 from proxy.errors import CredentialRejected, CredentialUnavailable
-from proxy.gateway.caller import CallerConnection
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
 from tests.raw_upstream import OK, RawUpstream, Received
-from tests.served import Fixed, Holding, Served, provider, serve, status
+from tests.served import Fixed, Holding, Served, fill, provider, serve, status
 
 UNAUTHORIZED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndead"
 UNAUTHORIZED_AT_LENGTH = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 400000\r\n\r\ndead"
@@ -324,18 +323,6 @@ async def test_an_answer_that_is_cut_off_when_the_proxy_stops_does_not_look_whol
         writer.close()
 
 
-def callers(proxy: Served) -> list[CallerConnection]:
-    return [one for one in proxy.listener.connections if isinstance(one, CallerConnection)]
-
-
-async def stays(condition: Callable[[], object]) -> bool:
-    for _ in range(20):
-        if not condition():
-            return False
-        await asyncio.sleep(0.01)
-    return True
-
-
 def test_whole_answers_reach_a_slow_caller_though_the_process_ends() -> None:
     """What the event loop still holds when it ends is lost. Whoever is still being answered is cut off instead."""
     body, caller, is_full, has_ended = os.urandom(60_000), socket.socket(), Event(), Event()
@@ -347,12 +334,7 @@ def test_whole_answers_reach_a_slow_caller_though_the_process_ends() -> None:
         async with RawUpstream([raw]) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
             caller.setblocking(False)
             await loop.sock_connect(caller, ("127.0.0.1", proxy.port))
-            # One after the other, until the kernel takes no more, and not only for a moment.
-            while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
-                await loop.sock_sendall(caller, request_head(proxy, line="GET /a/x"))
-                asked += 1
-                while len(proxy.passages) < asked:
-                    await asyncio.sleep(0)
+            asked = await fill(proxy, lambda: loop.sock_sendall(caller, request_head(proxy, line="GET /a/x")))
             is_full.set()
         has_ended.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
@@ -24,21 +25,30 @@ def limited(url: str, most: int, waiting: int, seconds: float = 5, scheme: Fixed
     return Route.to(Provider("acme", origin, "", scheme or Fixed(), pool), "/a")
 
 
-async def test_whoever_comes_too_many_waits_for_a_connection_and_uses_it_again() -> None:
-    at_once = most = 0
+@dataclass
+class Crowd:
+    """A vendor who takes his time, and notes how many he answers at once."""
 
-    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
+    hangs_up: bool = False
+    at_once: int = 0
+    most: int = 0
+
+    async def respond(self, received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
         await asyncio.sleep(0.005)
-        at_once -= 1
+        self.at_once -= 1
         writer.write(OK)
+        if self.hangs_up:
+            writer.close()
 
-    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 3, 100)) as proxy:
+
+async def test_whoever_comes_too_many_waits_for_a_connection_and_uses_it_again() -> None:
+    crowd = Crowd()
+    async with RawUpstream(respond=crowd.respond) as vendor, serve(limited(vendor.url, 3, 100)) as proxy:
         answers = await asyncio.gather(*(proxy.ask(f"POST /a/{n}", "Content-Length: 0") for n in range(40)))
     assert [status(answer) for answer in answers] == [200] * 40
-    assert most == vendor.connections == 3
+    assert crowd.most == vendor.connections == 3
     assert len(vendor.requests) == 40
 
 
@@ -119,22 +129,12 @@ async def test_a_fresh_connection_is_kept_in_the_place_of_the_oldest() -> None:
 
 async def test_a_connection_that_ends_as_it_is_handed_on_is_made_anew_and_not_one_too_many() -> None:
     """Nothing was written on it: whoever waited for it need not know."""
-    at_once = most = 0
-
-    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await asyncio.sleep(0.005)
-        at_once -= 1
-        writer.write(OK)
-        writer.close()
-
-    async with RawUpstream(respond=respond) as vendor, serve(limited(vendor.url, 3, 100)) as proxy:
+    crowd = Crowd(hangs_up=True)
+    async with RawUpstream(respond=crowd.respond) as vendor, serve(limited(vendor.url, 3, 100)) as proxy:
         answers = await asyncio.gather(*(proxy.ask(f"POST /a/{n}", "Content-Length: 0") for n in range(40)))
     assert [status(answer) for answer in answers] == [200] * 40
     assert len(vendor.requests) == 40
-    assert most == 3
+    assert crowd.most == 3
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

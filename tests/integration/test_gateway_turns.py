@@ -13,12 +13,12 @@ from math import inf
 import pytest
 
 from proxy.errors import CredentialRejected, UpstreamTimeout
-from proxy.gateway.caller import HEAD_SECONDS, CallerConnection
+from proxy.gateway.caller import HEAD_SECONDS
 from proxy.gateway.held_body import ROOM
 from proxy.gateway.route import Route
 from proxy.schemes.base import Injection, OutboundRequest
 from tests.raw_upstream import OK, RawUpstream, Received, Respond
-from tests.served import Fixed, Served, provider, serve
+from tests.served import Fixed, Served, callers, fill, provider, serve, stays
 
 
 def kernel_takes(writer: asyncio.StreamWriter, octets: bytes) -> None:
@@ -46,18 +46,6 @@ async def received(caller: socket.socket, ending: bytes) -> bytes:
         while not octets.endswith(ending) and (piece := await loop.sock_recv(caller, 65536)):
             octets += piece
     return octets
-
-
-def callers(proxy: Served) -> list[CallerConnection]:
-    return [one for one in proxy.listener.connections if isinstance(one, CallerConnection)]
-
-
-async def stays(condition: Callable[[], object]) -> bool:
-    for _ in range(20):
-        if not condition():
-            return False
-        await asyncio.sleep(0.01)
-    return True
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -145,13 +133,7 @@ async def test_the_last_answer_before_the_end_reaches_a_slow_caller_too() -> Non
         writer.write(OK if request.target == "/last" else raw)
 
     async with between(respond) as (proxy, caller):
-        asked_for = 0
-        # One after the other, until the kernel takes no more, and not only for a moment.
-        while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
-            await asked(caller, proxy, "GET /a/x")
-            asked_for += 1
-            while len(proxy.passages) < asked_for:
-                await asyncio.sleep(0)
+        asked_for = await fill(proxy, lambda: asked(caller, proxy, "GET /a/x"))
         proxy.gateway.is_draining = True
         await asked(caller, proxy, "GET /a/last")
         await until(lambda: len(proxy.passages) > asked_for)
@@ -271,12 +253,7 @@ async def test_a_connection_that_is_closed_does_not_wait_for_ever_for_a_caller_w
         writer.write(OK if request.target == "/last" else raw)
 
     async with between(respond) as (proxy, caller):
-        asked_for = 0
-        while not await stays(lambda: any(one.is_delivering for one in callers(proxy))):
-            await asked(caller, proxy, "GET /a/x")
-            asked_for += 1
-            while len(proxy.passages) < asked_for:
-                await asyncio.sleep(0)
+        await fill(proxy, lambda: asked(caller, proxy, "GET /a/x"))
         (connection,) = callers(proxy)
         match last:
             case "idle":

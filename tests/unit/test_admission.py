@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.served import provider
 
 HOST = "127.0.0.1:8080"
 LIMITS = {"max_line": 1000, "max_field": 1000, "max_fields": 20, "max_head": 10_000}
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def routes(prefix: str = "/a") -> RouteTable:

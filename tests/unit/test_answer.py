@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +15,6 @@ from proxy.wire.chunks import ChunkDecoder
 from proxy.wire.incoming import Incoming
 
 PIECE = bytes(256 * 1024)
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def answer(body: Arrived | Incoming | None, length: int | None) -> Answer:

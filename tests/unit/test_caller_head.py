@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -65,13 +64,6 @@ GUARDS = {
     "open": Guard(8080),
     "with tokens": Guard(8080, token=Secret("all"), clients=[Client("app", Secret("some"), frozenset({"/a"}))]),
 }
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def _routes() -> RouteTable:

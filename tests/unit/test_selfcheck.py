@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -13,13 +12,6 @@ from aiohttp.web import RequestHandler
 from proxy.errors import CannotStart
 from proxy.wire import selfcheck
 from proxy.wire.selfcheck import check_aiohttp
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def test_this_aiohttp_is_one_that_we_can_work_with(loop: asyncio.AbstractEventLoop) -> None:

@@ -61,13 +61,6 @@ class Connection(asyncio.Protocol):
         self.resumes += 1
 
 
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
 Begun = tuple[Transport, Incoming, Connection]
 Begin = Callable[[int | None], Begun]
 

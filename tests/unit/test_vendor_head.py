@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,13 +12,6 @@ from proxy.wire.head_memory import HeadMemory
 from proxy.wire.heads import response_heads
 
 LIMITS = {"max_line": 1000, "max_field": 1000, "max_fields": 20, "max_head": 10_000}
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def read(loop: asyncio.AbstractEventLoop, line: str, *fields: str) -> VendorHead:
