@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 # What the open places of one request stand for, by their names; of some it is a number.
 Values = dict[bytes, Any]
-Make = Callable[[Values, SigningHead], bytes]
+Make = Callable[[Values, SigningHead], bytes | int]
 See = Callable[[Values], None]
 
 _SIGNATURE = b"signature"
+_MOMENT = b"timestamp_ms"
 
 
 class Sign(Protocol):
@@ -63,11 +64,10 @@ class Signer:
         self._has_moment = bool(of_moment)
         # A number used once is no date.
         self._is_dated = bool(of_moment.keys() - {b"nonce"})
-        # These are there as they are.
-        of_moment.pop(b"timestamp_ms", None)
-        self._of_moment = tuple(of_moment.items())
-        self._valid_for = valid_for
+        # This one is there as it is.
+        of_moment.pop(_MOMENT, None)
         self._others: tuple[tuple[bytes, Make], ...] = (
+            *((name, _of_moment(make, valid_for)) for name, make in of_moment.items()),
             *((name, _of_body(name.decode())) for name in names if name.decode() in OF_BODY and name != b"body"),
             *((name, _of_secret(secret)) for name, secret in self._heads.secrets.items()),
             # As good as the secret that the vendor wants it for.
@@ -85,8 +85,8 @@ class Signer:
         head = self._heads.of(request)
         # All of it in one function's own variables, which runs for every request.
         number, message, lines, added = head.number, head.message, head.lines, head.added
-        has_moment, of_moment, others, unchecked = self._has_moment, self._of_moment, self._others, self._unchecked
-        quotes_signature, is_dated, valid_for = self._quotes_signature, self._is_dated, self._valid_for
+        has_moment, is_dated, quotes_signature = self._has_moment, self._is_dated, self._quotes_signature
+        others, unchecked = self._others, self._unchecked
         moment_of, digest, own_wall, written = self._moments.of, self._digest, clock.own_wall, Injection.written
 
         def sign(
@@ -94,18 +94,18 @@ class Signer:
         ) -> Injection:
             values: Values = {b"body": body}
             if has_moment:
-                values[b"timestamp_ms"] = moment = moment_of(number, body, own_wall() + clock.skew)
-                for name, make in of_moment:
-                    values[name] = make(moment, valid_for)
+                values[_MOMENT] = moment_of(number, body, own_wall() + clock.skew)
             if token is not None:
                 values[b"token"] = token.encode("utf-8", "surrogateescape")
-            for name, make_other in others:
-                values[name] = make_other(values, head)
+            if others:
+                for name, make in others:
+                    values[name] = make(values, head)
             values[_SIGNATURE] = signature = digest(message % values)
             if quotes_signature:
                 values[QUOTED + _SIGNATURE] = quoted(signature)
-            for name, fault in unchecked:
-                require_clean_value(values[name], fault)
+            if unchecked:
+                for name, fault in unchecked:
+                    require_clean_value(values[name], fault)
             if see is not None:
                 see(values)
             clock_version = clock.version if is_dated else None
@@ -118,6 +118,10 @@ class Signer:
         seen: Values = {}
         self.prepare(request, clock)(request.body or b"", token, see=seen.update)
         return {name.decode(): text_of(value) for name, value in seen.items() if b" " not in name}
+
+
+def _of_moment(make: Callable[[int, float], bytes | int], valid_for: float) -> Make:
+    return lambda values, head: make(values[_MOMENT], valid_for)
 
 
 def _of_body(name: str) -> Make:
