@@ -38,18 +38,9 @@ class Incoming:
     """
 
     __slots__ = (
-        "_decoder",
-        "_error",
-        "_is_paused",
-        "_left",
-        "_loop",
-        "_pieces",
-        "_sink",
-        "_size",
-        "_waiter",
-        "is_complete",
+        "_decoder", "_error", "_is_paused", "_left", "_pieces", "_sink", "_size", "_waiter", "is_complete", "loop",
         "source",
-    )
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,7 +49,7 @@ class Incoming:
         left: int | None = None,
         decoder: ChunkDecoder | None = None,
     ) -> None:
-        self._loop = loop
+        self.loop = loop
         self.source = source
         self._left = left
         self._decoder = decoder
@@ -158,7 +149,7 @@ class Incoming:
     async def read(self) -> bytes:
         """What is there, or the next that comes; b"" at the end. For one reader at a time."""
         while not self._pieces and not self.is_complete and self._error is None:
-            self._waiter = self._loop.create_future()
+            self._waiter = self.loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -177,7 +168,7 @@ class Incoming:
         if self.is_complete:
             return
         self._sink = sink
-        self._waiter = self._loop.create_future()
+        self._waiter = self.loop.create_future()
         try:
             await self._waiter
         finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, cast
 
+from proxy.wire.coalescing import Coalescing
 from proxy.wire.incoming import Incoming
 
 SIZE = 1024 * 1024
@@ -36,6 +37,7 @@ class StraightReading(asyncio.BufferedProtocol):
         self._buffers = [self._buffer]
         self._begin = self._filled = 0
         self._view = memoryview(self._buffer)
+        self._coalescing = Coalescing(body.loop, transport)
         self._is_over = False
 
     def begin(self) -> None:
@@ -58,6 +60,7 @@ class StraightReading(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         body, end = self._body, self._filled + nbytes
+        self._coalescing.has_read(nbytes, body.left - nbytes)
         if nbytes < _SMALL:
             body.receive(bytes(self._view[:nbytes]))
             self._begin = self._filled
@@ -94,6 +97,7 @@ class StraightReading(asyncio.BufferedProtocol):
     def _leave(self) -> None:
         if not self._is_over:
             self._is_over = True
+            self._coalescing.end()
             StraightReading.under_way -= 1
 
     def _switch(self, protocol: asyncio.BaseProtocol) -> None:

@@ -206,3 +206,55 @@ async def test_answers_that_come_in_a_few_reads_of_one_turn_are_whole(length: in
                 assert await body_of(reader) == octets
                 writer.write(f"GET /v/1 HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
         writer.close()
+
+
+@pytest.mark.parametrize("pieces", [[1], [20_000], [20_000, 1, 300_000, 1, 70_000]])
+async def test_a_piece_of_a_long_answer_does_not_wait_for_the_next(pieces: list[int]) -> None:
+    """However much the kernel was asked to wait for: the vendor sends on only when the caller has what came before."""
+    has_come = asyncio.Event()
+    octets = content(1)
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LENGTH)
+        at = 0
+        for size in pieces * 6:
+            writer.write(octets[at : at + size])
+            at += size
+            await has_come.wait()
+            has_come.clear()
+        writer.write(octets[at:])
+
+    async with before(RawUpstream(respond=respond)) as proxy:
+        reader, writer = await opened(proxy, "GET /v/1")
+        await reader.readuntil(b"\r\n\r\n")
+        got = b""
+        async with asyncio.timeout(20):
+            for size in pieces * 6:
+                got += await reader.readexactly(size)
+                has_come.set()
+            got += await reader.readexactly(LENGTH - len(got))
+        assert got == octets
+        writer.close()
+
+
+async def test_a_piece_of_a_long_upload_does_not_wait_for_the_next() -> None:
+    has_come = asyncio.Event()
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got = 0
+        for _ in range(20):
+            got += len(await reader.readexactly(20_000))
+            has_come.set()
+        await reader.readexactly(LENGTH - got)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with before(RawUpstream(respond=respond)) as proxy:
+        reader, writer = await opened(proxy, "PUT /v/1", f"Content-Length: {LENGTH}")
+        async with asyncio.timeout(20):
+            for _ in range(20):
+                writer.write(bytes(20_000))
+                await has_come.wait()
+                has_come.clear()
+            writer.write(bytes(LENGTH - 20 * 20_000))
+            assert await body_of(reader) == b"ok"
+        writer.close()

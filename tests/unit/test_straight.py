@@ -19,6 +19,13 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.protocol = protocol
         self.reads = True
+        self.waits_for = 1
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self if name == "socket" else default
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.waits_for = value
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self.protocol
@@ -184,6 +191,14 @@ def test_a_connection_that_was_paused_stays_paused(loop: asyncio.AbstractEventLo
     assert not connection.transport.is_reading()
     read_plainly(connection.transport)
     assert not connection.transport.is_reading()
+
+
+def test_a_connection_that_is_given_back_early_tells_of_every_byte_again(begin: Begin) -> None:
+    transport, _, _ = begin(4 * SIZE)
+    transport.comes(b"x" * 1000)
+    assert transport.waits_for > 1
+    read_plainly(transport)
+    assert transport.waits_for == 1
 
 
 @pytest.mark.parametrize("length", [None, LONG - 1])
