@@ -13,6 +13,7 @@ from proxy.gateway.held_body import (
     Room,
     content_length,
 )
+from proxy.gateway.pieces import Pieces
 from proxy.wire.arrived import Arrived
 from proxy.wire.incoming import Incoming, Sink
 from proxy.wire.straight import read_straight
@@ -33,7 +34,8 @@ class CallerBody:
     """
 
     __slots__ = (
-        "_caller", "_declared", "_incoming", "_is_invited", "_kept", "_limit", "_room", "_taken", "bytes_read", "held",
+        "_caller", "_declared", "_incoming", "_is_held", "_is_invited", "_kept", "_limit", "_room", "_taken",
+        "bytes_read",
     )  # fmt: skip
 
     def __init__(
@@ -54,12 +56,16 @@ class CallerBody:
         self._limit = limit
         # Whether the caller need not wait for leave to send (100-continue).
         self._is_invited = not expects
-        # Not a list of pieces: of a caller who sends single bytes each would cost forty.
-        self._kept: bytearray | None = bytearray()
+        self._kept = Pieces() if declared is None or declared <= REPLAY_LIMIT else None
+        self._is_held = False
         self._room = room
         self._taken = 0
         self.bytes_read = 0
-        self.held: bytes | None = None
+
+    @property
+    def held(self) -> bytes | None:
+        """The whole body, once it has been read and if all of it was kept."""
+        return self._kept.whole() if self._is_held and self._kept is not None else None
 
     @property
     def is_small(self) -> bool:
@@ -70,18 +76,19 @@ class CallerBody:
         """The header that says where the body ends, as it is written."""
         if self._declared is not None:
             return content_length(self._declared)
-        return b"Transfer-Encoding: chunked\r\n" if self.held is None else content_length(len(self.held))
+        return content_length(self.bytes_read) if self._is_held else b"Transfer-Encoding: chunked\r\n"
 
     async def hold(self) -> bytes:
         """The whole body. Raises BodyTooLarge, NoRoomForBody, CallerTooSlow, MalformedRequest or CallerGone."""
-        if self.held is None:
-            held = bytearray()
+        if not self._is_held:
+            self._kept = kept = Pieces()
             while piece := await self._next():
                 if not self._take(len(piece)):
                     raise NoRoomForBody(retry_after=ROOM_AGAIN_SECONDS)
-                held += piece
-            self.held = bytes(held)
-        return self.held
+                kept.add(piece)
+            self._is_held = True
+        assert self._kept is not None
+        return self._kept.whole()
 
     def release(self) -> None:
         """Give back the room: nobody will ask for the body any more."""
@@ -117,8 +124,7 @@ class CallerBody:
             raise BodyTooLarge
         if not incoming.is_read:
             return False
-        if self._kept is not None:
-            self.held = bytes(self._kept)
+        self._is_held = self._kept is not None
         if is_chunked:
             sink(b"0\r\n\r\n")
         return True
@@ -151,7 +157,7 @@ class CallerBody:
         if self._kept is None:
             return
         if self.bytes_read <= REPLAY_LIMIT and self._take(len(piece)):
-            self._kept += piece
+            self._kept.add(piece)
         else:
             self._kept = None
             self.release()
