@@ -220,6 +220,7 @@ class CallerConnection(RequestHandler):
         self.deadline.close()
         if self.body is not None:
             self.body.fail(CallerGone())
+            self.body.part()
         super().connection_lost(exc)
 
     def pause_reading(self) -> None:

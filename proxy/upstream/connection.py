@@ -266,6 +266,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._was_ended and isinstance(body, Incoming) and not body.is_bounded:
             body.end()
         self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
+        if isinstance(body, Incoming):
+            body.part()
         self.on_lost(self)
 
     def pause_writing(self) -> None:

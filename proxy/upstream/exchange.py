@@ -52,6 +52,8 @@ async def exchange(
             upload = asyncio.create_task(sending(connection, body, timeout))  # type: ignore[arg-type]
             upload.add_done_callback(is_sent)
             await _sent_or_answered(answered, upload)
+            if upload.done() and not answered.done():
+                upload.result()
         connection.deadline.set(timeout)
         answer = await answered
         connection.deadline.clear()
@@ -59,6 +61,7 @@ async def exchange(
         connection.close()
         if upload is not None:
             upload.cancel()
+            upload = None  # What is raised may be its error: both would be kept by this frame.
         raise
     return Answer(answer, connection, pool, upload, timeout)
 
@@ -87,11 +90,9 @@ async def _drained(connection: UpstreamConnection, timeout: float) -> None:
 
 
 async def _sent_or_answered(answered: asyncio.Future[VendorHead], upload: asyncio.Task[None]) -> None:
-    """Wait until the body is sent or the vendor answers before that. Raises what ended the upload early."""
+    """Wait until the body is sent, or could not be, or the vendor answers before that."""
     try:
         await asyncio.wait((answered, upload), return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         upload.cancel()
         raise
-    if upload.done() and not answered.done():
-        upload.result()

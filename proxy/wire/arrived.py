@@ -19,6 +19,9 @@ class Arrived:
     def fail(self, error: Exception) -> None:
         """Too late: it is here."""
 
+    def part(self) -> None:
+        """It knows of no connection."""
+
     def take(self) -> bytes:
         octets, self._octets = self._octets, b""
         return octets

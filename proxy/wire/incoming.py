@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from copy import copy
 
 from proxy.wire.chunks import ChunkDecoder
+from proxy.wire.source import ENDED, Source
 
 # Above this many bytes the sender is paused until half of it has been taken; see docs/PERFORMANCE.md.
 HIGH_WATER = 512 * 1024
@@ -18,17 +19,6 @@ _LARGE = 64 * 1024
 
 # Takes a piece, and says whether it may have another one at once.
 Sink = Callable[[bytes], bool]
-
-
-class Source(Protocol):
-    """The connection that a body comes from."""
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-    @property
-    def transport(self) -> asyncio.Transport | None: ...
 
 
 class Incoming:
@@ -50,7 +40,7 @@ class Incoming:
         decoder: ChunkDecoder | None = None,
     ) -> None:
         self.loop = loop
-        self.source = source
+        self.source: Source = source
         self._left = left
         self._decoder = decoder
         self._pieces: deque[bytes] = deque()
@@ -125,14 +115,19 @@ class Incoming:
         """It broke off; whoever reads on, is told so."""
         if self._error is None and not self.is_complete:
             self._error = error
+            self._pieces.clear()
             self._wake()
+
+    def part(self) -> None:
+        """The connection has ended; each would keep the other in memory until a garbage collection."""
+        self.source = ENDED
 
     # --- The reader's side ----------------------------------------------------------------------------
 
     def take(self) -> bytes:
         """What is there, of large pieces the first; b"" if nothing is. Raises the error the body broke off with."""
         if self._error is not None:
-            raise self._error
+            raise self._its_error(self._error)
         pieces = self._pieces
         if not pieces:
             return b""
@@ -174,7 +169,12 @@ class Incoming:
         finally:
             self._waiter = self._sink = None
         if self._error is not None:
-            raise self._error
+            raise self._its_error(self._error)
+
+    @staticmethod
+    def _its_error(error: Exception) -> Exception:
+        """Another one of the same: what is raised holds this body by its traceback, and would be held by it."""
+        return copy(error)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -20,14 +20,21 @@ ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 SWITCH = b"HTTP/1.1 101 -\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n" % ACCEPT
 WISH = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n"
 
-# Of long-lived connections only: what has failed holds its traceback, but dies young, and such are collected often.
 KINDS = {
     "a request, and another": ("GET /a/ok HTTP/1.1\r\n", "", 2),
     "a body": ("POST /a/ok HTTP/1.1\r\nContent-Length: 3\r\n", "abc", 1),
     "a body in chunks": ("POST /a/ok HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n", 1),
     "no request": ("?\r\n", "", 0),
+    "an answer that is not taken": ("GET /a/large HTTP/1.1\r\n", "", 0),
+    "an answer in chunks that is not taken": ("GET /a/chunks HTTP/1.1\r\n", "", 0),
+    "an answer that breaks off": ("GET /a/broken HTTP/1.1\r\n", "", 0),
+    "an answer up to the connection's end": ("GET /a/unbounded HTTP/1.1\r\n", "", 1),
+    "an upload that breaks off": ("PUT /a/ok HTTP/1.1\r\nContent-Length: 9000000\r\n", "abc", 0),
+    "an upload in chunks that breaks off": ("PUT /a/ok HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", "3\r\nab", 0),
+    "no answer": ("GET /a/silence HTTP/1.1\r\n", "", 0),
     "a tunnel": (f"GET /a/switch HTTP/1.1\r\n{WISH}", "frames", 0),
 }
+LARGE = 32 * 1024 * 1024
 
 
 async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,6 +45,16 @@ async def respond(received: Received, reader: asyncio.StreamReader, writer: asyn
         case "/switch":
             writer.write(SWITCH + await reader.read(6))
             await reader.read()
+        case "/large":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE + bytes(LARGE))
+        case "/chunks":
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % LARGE + bytes(LARGE))
+        case "/broken":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+            writer.close()
+        case "/unbounded":
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok")
+            writer.close()
         case _:
             await reader.read()
 
@@ -48,7 +65,7 @@ async def call(proxy: Served, head: str, body: str, answers: int) -> None:
         for _ in range(max(answers, 1)):
             writer.write(f"{head}Host: 127.0.0.1:{proxy.port}\r\n\r\n{body}".encode())
             if answers:
-                await reader.readuntil(b"\r\n\r\nok")
+                await reader.readuntil(b"ok")
         if not answers:
             await asyncio.wait_for(reader.read(200), 0.05)
     writer.transport.abort()
