@@ -6,11 +6,12 @@ import asyncio
 from contextlib import suppress
 from itertools import count
 
+from proxy.allocator import give_back
 from proxy.clock import Clock
 from proxy.journal.pulse import Pulse
 from proxy.tokens.cache import TokenCache
 
-_SWEEP_SECONDS = 30
+_SWEEP_SECONDS = 10
 
 
 class Tending:
@@ -36,3 +37,4 @@ class Tending:
             self._pulse.beat(self._clock.wall())
             if seconds % _SWEEP_SECONDS == 0:
                 self._tokens.sweep()
+                give_back()

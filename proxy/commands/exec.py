@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from proxy.allocator import keep_freed_memory
 from proxy.app import App
 from proxy.child import NOT_EXECUTABLE, NOT_FOUND, base_urls, child_environment, run_beside
 from proxy.config.load import load
@@ -37,6 +38,7 @@ def run_command(config: str | None, listen: str, client: str | None, verbose: bo
     configuration's secrets are taken out of its environment.
     """
     close_to_others()  # Before there is a secret in memory: the command runs as the same user.
+    keep_freed_memory()
     overrides = {"listen": listen, "admin": "off"}
     settings = load(configuration_path(config), os.environ, overrides)
     token = local_token(settings, client)

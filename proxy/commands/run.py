@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from proxy.allocator import keep_freed_memory
 from proxy.app import App
 from proxy.config.callers import check_reach
 from proxy.config.load import load
@@ -30,6 +31,7 @@ from proxy.whereabouts import Whereabouts, folders, told
 def run(config: str | None, listen: str | None, admin: str | None) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
     close_to_others()  # Before there is a secret in memory.
+    keep_freed_memory()
     passed = passed_sockets(os.environ, os.getpid())  # Before there is a child that could take them for its own.
     path, overrides = configuration_path(config), given(listen=listen, admin=admin)
 
