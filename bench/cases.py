@@ -129,6 +129,8 @@ CASES: dict[str, Callable[[Stage, Sequence[Contender], Extent], Rows]] = {
     "up": transfers.up,
     "down-tls": transfers.down_tls,
     "up-tls": transfers.up_tls,
+    "paced": transfers.paced,
+    "paced-tls": transfers.paced_tls,
     "memory": memory.memory,
     "startup": growth.startup,
     "growth": growth.growth,

@@ -37,6 +37,8 @@ CASE_TITLES = {
     "up": "100 MiB up",
     "down-tls": "100 MiB down, TLS upstream",
     "up-tls": "100 MiB up, TLS upstream",
+    "paced": "100 MiB down at 164 MB/s",
+    "paced-tls": "100 MiB down at 164 MB/s, TLS upstream",
     "memory": "memory",
     "startup": "start-up",
     "growth": "cost as the configuration grows",
@@ -56,6 +58,8 @@ _COMPARED = {
     "up": ("cpu_ms", "nginx-large"),
     "down-tls": ("cpu_ms", "nginx-large"),
     "up-tls": ("cpu_ms", "nginx-large"),
+    "paced": ("cpu_ms", "nginx-large"),
+    "paced-tls": ("cpu_ms", "nginx-large"),
     "growth": ("cpu_us", "1 route"),
 }
 

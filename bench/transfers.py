@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from bench.answers import Answer
 from bench.bodies import LARGE
@@ -30,13 +31,21 @@ def down_tls(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> R
     return _transferred(stage, contenders, extent, "bodies_tls", download)
 
 
+def paced(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
+    return _transferred(stage, contenders, extent, "bodies", partial(download, target="/paced"))
+
+
+def paced_tls(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
+    return _transferred(stage, contenders, extent, "bodies_tls", partial(download, target="/paced"))
+
+
 def up_tls(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
     return _transferred(stage, contenders, extent, "bodies_tls", upload)
 
 
-def download(server: Server) -> None:
+def download(server: Server, target: str = "/large") -> None:
     with _connected(server) as connection:
-        connection.sendall(server.head("/large"))
+        connection.sendall(server.head(target))
         answer = _answer(connection)
     if answer.status != 200 or answer.received < LARGE:
         raise WrongAnswers(f"{answer.status}, {answer.received} bytes")
