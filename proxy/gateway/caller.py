@@ -209,7 +209,7 @@ class CallerConnection(RequestHandler):
         if self.last_words is not None and isinstance(self.body, Incoming):
             self.body.end()
         elif self.body is not None:
-            self.body.fail(CallerGone())
+            self.body.fail(CallerGone)
         if self.is_busy:
             self._loop.call_later(_LOOKS[0], self._look_after_caller, 0)
         else:
@@ -219,7 +219,7 @@ class CallerConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.deadline.close()
         if self.body is not None:
-            self.body.fail(CallerGone())
+            self.body.fail(CallerGone)
             self.body.part()
         super().connection_lost(exc)
 
@@ -308,7 +308,7 @@ class CallerConnection(RequestHandler):
         try:
             return body.receive(data)
         except BadChunk:
-            body.fail(MalformedRequest())  # Never complete, so that no other request is read behind it.
+            body.fail(MalformedRequest)  # Never complete, so that no other request is read behind it.
             return b""
 
     def _go_on(self) -> None:
@@ -373,7 +373,7 @@ class CallerConnection(RequestHandler):
         elif not self.is_busy:
             self.force_close()
         elif self.body is not None:
-            self.body.fail(CallerTooSlow())
+            self.body.fail(CallerTooSlow)
 
 
 def abort(transport: Transport | None) -> None:

@@ -203,7 +203,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def give_up(self) -> None:
         """The vendor took too long: the answer, or the rest of its body, is an UpstreamTimeout."""
-        self._fail(UpstreamTimeout())
+        self._fail(UpstreamTimeout)
 
     def rest(self, now: float) -> bool:
         """End the exchange; whether it ended cleanly, in both directions, and the connection may be kept."""
@@ -251,7 +251,7 @@ class UpstreamConnection(asyncio.Protocol):
             if data and self._has_answered:
                 self._read_body(data)
         except (HttpProcessingError, BadChunk):
-            self._fail(UpstreamProtocolError())
+            self._fail(UpstreamProtocolError)
 
     def eof_received(self) -> None:
         self._was_ended = self._transport is not None and said_farewell(self._transport)
@@ -265,7 +265,7 @@ class UpstreamConnection(asyncio.Protocol):
         # What went wrong behind the vendor's own end concerns what it did not take of the request.
         if self._was_ended and isinstance(body, Incoming) and not body.is_bounded:
             body.end()
-        self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected())
+        self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected)
         if isinstance(body, Incoming):
             body.part()
         self.on_lost(self)
@@ -304,7 +304,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return self._take(head, data)
             self._interim += 1
             if head.status == 101 or head.status < 100 or self._interim > MAX_INTERIM:
-                self._fail(UpstreamProtocolError())
+                self._fail(UpstreamProtocolError)
                 return b""
         return b""
 
@@ -331,16 +331,16 @@ class UpstreamConnection(asyncio.Protocol):
             # A body where none may be, or more than was announced: nobody's, and the next answer may be no better.
             self._should_close = True
 
-    def _fail(self, error: UpstreamError) -> None:
+    def _fail(self, error: type[UpstreamError]) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+            self._answer.set_exception(error())
             self._answer.exception()  # Retrieved here, so that a caller who left causes no warning.
         if self.body is not None:
             self.body.fail(error)
         self.close()
 
-    def _disconnected(self) -> UpstreamDisconnected:
-        return StaleConnection() if self.is_reused and not self._bytes_seen else UpstreamDisconnected()
+    def _disconnected(self) -> type[UpstreamDisconnected]:
+        return StaleConnection if self.is_reused and not self._bytes_seen else UpstreamDisconnected
 
 
 def _in_kernel(sock: socket.socket | None) -> int:

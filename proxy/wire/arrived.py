@@ -16,7 +16,7 @@ class Arrived:
     def is_read(self) -> bool:
         return not self._octets
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: type[Exception]) -> None:
         """Too late: it is here."""
 
     def part(self) -> None:

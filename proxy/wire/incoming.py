@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from copy import copy
 
 from proxy.wire.chunks import ChunkDecoder
 from proxy.wire.source import ENDED, Source
@@ -48,7 +47,7 @@ class Incoming:
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
-        self._error: Exception | None = None
+        self._error: type[Exception] | None = None
         self.is_complete = left == 0
 
     @property
@@ -111,8 +110,8 @@ class Incoming:
         self.is_complete = True
         self._wake()
 
-    def fail(self, error: Exception) -> None:
-        """It broke off; whoever reads on, is told so."""
+    def fail(self, error: type[Exception]) -> None:
+        """It broke off; whoever reads on, is told so, by an error that this does not keep: it holds its readers."""
         if self._error is None and not self.is_complete:
             self._error = error
             self._pieces.clear()
@@ -127,7 +126,7 @@ class Incoming:
     def take(self) -> bytes:
         """What is there, of large pieces the first; b"" if nothing is. Raises the error the body broke off with."""
         if self._error is not None:
-            raise self._its_error(self._error)
+            raise self._error
         pieces = self._pieces
         if not pieces:
             return b""
@@ -169,12 +168,7 @@ class Incoming:
         finally:
             self._waiter = self._sink = None
         if self._error is not None:
-            raise self._its_error(self._error)
-
-    @staticmethod
-    def _its_error(error: Exception) -> Exception:
-        """Another one of the same: what is raised holds this body by its traceback, and would be held by it."""
-        return copy(error)
+            raise self._error
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -94,7 +94,7 @@ async def test_a_body_that_breaks_off_is_no_end(peer: Peer, length: int | None) 
     body, sink = incoming(peer, length), Glass(99)
     task = await poured(body, sink)
     body.receive(b"abc")
-    body.fail(ConnectionError())
+    body.fail(ConnectionError)
     with pytest.raises(ConnectionError):
         await task
     with pytest.raises(ConnectionError):
@@ -113,6 +113,6 @@ async def test_whoever_gives_up_pouring_gets_nothing_more(peer: Peer) -> None:
 
 async def test_a_body_that_is_here_as_a_whole_can_only_be_taken() -> None:
     body = Arrived(b"abc")
-    body.fail(ConnectionError())
+    body.fail(ConnectionError)
     assert body.is_complete and not body.is_read
     assert body.take() == b"abc" and body.is_read and body.take() == b""
