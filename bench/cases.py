@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench import growth, memory, open_loop, transfers, wrk
-from bench.contender import Contender
+from bench.contender import Contender, fit_for_bodies
 from bench.rounds import Extent, Rows, WrongAnswers, in_turn
 from bench.stage import Server, Stage
+from bench.upstream import MEDIUM, SMALL
 
 RATE = 2000
 # Every request has another query, and so no head comes twice.
 _UNLIKE = 'n = 0\nrequest = function()\n  n = n + 1\n  return wrk.format(nil, wrk.path .. "?id=" .. n)\nend\n'
-_POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)\nwrk.headers["Content-Type"] = "text/plain"\n'
+_POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", %d)\nwrk.headers["Content-Type"] = "text/plain"\n'
 # What ours can do besides adding a fixed header, and what it is to be compared with: row, route, path.
 _CREDENTIALS = (
     ("GET, fixed header", "plain", "/small"),
@@ -48,6 +49,14 @@ def fresh(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows
     return _saturated(_alike(stage, contenders), extent, stage, on_new_connections=True)
 
 
+def medium(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
+    return _saturated(_alike(stage, contenders, "/medium", for_bodies=True), extent, stage)
+
+
+def medium_up(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
+    return _saturated(_alike(stage, contenders, "/take", for_bodies=True), extent, stage, script=_POST % MEDIUM)
+
+
 def credentials(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
     own = next((one for one in contenders if one.is_ours), None)
     if own is None:
@@ -74,15 +83,24 @@ def rate(stage: Stage, contenders: Sequence[Contender], extent: Extent) -> Rows:
     return in_turn(list(servers), extent.rounds, measure, warm_up=0)
 
 
-def _servers(stage: Stage, contenders: Sequence[Contender], upstream: str = "plain") -> dict[str, Server]:
-    return {one.key: stage.server(one, upstream) for one in contenders if not one.is_for_bodies}
+def _servers(
+    stage: Stage, contenders: Sequence[Contender], upstream: str = "plain", *, for_bodies: bool = False
+) -> dict[str, Server]:
+    fitting = fit_for_bodies(contenders) if for_bodies else [one for one in contenders if not one.is_for_bodies]
+    return {one.key: stage.server(one, upstream) for one in fitting}
 
 
 def _alike(
-    stage: Stage, contenders: Sequence[Contender], path: str = "/small", upstream: str = "plain"
+    stage: Stage,
+    contenders: Sequence[Contender],
+    path: str = "/small",
+    upstream: str = "plain",
+    *,
+    for_bodies: bool = False,
 ) -> dict[str, tuple[Server, str, str]]:
     """All of them are asked for the same, with the fixed header."""
-    return {key: (server, "plain", path) for key, server in _servers(stage, contenders, upstream).items()}
+    servers = _servers(stage, contenders, upstream, for_bodies=for_bodies)
+    return {key: (server, "plain", path) for key, server in servers.items()}
 
 
 def _saturated(
@@ -93,15 +111,15 @@ def _saturated(
     script: str = "",
     on_new_connections: bool = False,
 ) -> Rows:
-    """`script` is wrk's, in Lua, for all but POSTs, which have their own."""
+    """`script` is wrk's, in Lua; POSTs have one of their own."""
     post_lua, own_lua = stage.folder / "post.lua", stage.folder / "own.lua"
-    post_lua.write_text(_POST)
+    post_lua.write_text(_POST % SMALL)
     own_lua.write_text(script)
 
     def measure(row: str) -> dict[str, float]:
         server, route, path = rows[row]
         before = server.usage()
-        lua = post_lua if path == "/post" else own_lua if script else None
+        lua = own_lua if script else post_lua if path == "/post" else None
         url, authorization = server.url(path, route), server.authorization
         report = wrk.run(url, authorization, extent.seconds, lua, on_new_connections=on_new_connections)
         used = server.usage() - before
@@ -123,6 +141,8 @@ CASES: dict[str, Callable[[Stage, Sequence[Contender], Extent], Rows]] = {
     "post": post,
     "unlike": unlike,
     "fresh": fresh,
+    "medium": medium,
+    "medium-up": medium_up,
     "credentials": credentials,
     "rate": rate,
     "down": transfers.down,

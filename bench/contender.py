@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,3 +68,9 @@ class Contender:
     def kin(self) -> str:
         """The key, without what tells several checkouts of ours apart."""
         return self.key.partition(":")[0]
+
+
+def fit_for_bodies(contenders: Sequence[Contender]) -> list[Contender]:
+    """Of proxies that are here with other settings for large bodies too, only those."""
+    fitting = {one.key.partition("-")[0] for one in contenders if one.is_for_bodies}
+    return [one for one in contenders if one.is_for_bodies or one.key not in fitting]

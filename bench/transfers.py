@@ -9,7 +9,7 @@ from functools import partial
 
 from bench.answers import Answer
 from bench.bodies import LARGE
-from bench.contender import Contender
+from bench.contender import Contender, fit_for_bodies
 from bench.rounds import Extent, Rows, WrongAnswers, in_turn
 from bench.stage import Server, Stage
 
@@ -66,11 +66,10 @@ def _transferred(
     stage: Stage, contenders: Sequence[Contender], extent: Extent, upstream: str, transfer: Transfer
 ) -> Rows:
     """As many bodies as fit into a slice, at least one. nginx takes part once, with buffers that fit."""
-    has_fitting_nginx = any(one.is_for_bodies for one in contenders)
     servers = {
         one.key: stage.server(one, upstream)
-        for one in contenders
-        if not (one.key == "nginx" and has_fitting_nginx) and not (one.is_direct and upstream.endswith("tls"))
+        for one in fit_for_bodies(contenders)
+        if not (one.is_direct and upstream.endswith("tls"))
     }
 
     def measure(row: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ nginx for small answers; `bodies` for large ones, and for what nginx cannot do: 
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bench.installed import ROOT
 from bench.servers import LOAD_CORES, free_port, start, wait_for_port
 
 SMALL = 1024
+MEDIUM = 256 * 1024
 CERTIFICATE = "server.pem"
 
 
@@ -50,6 +52,7 @@ def start_upstream(folder: Path, running: ExitStack) -> Upstream:
 def _nginx(folder: Path, upstream: Upstream) -> list[str]:
     answer = '{"padding":"%s"}' % ("x" * (SMALL - 14))
     (folder / "small.json").write_text(answer)
+    (folder / "medium.json").write_bytes(os.urandom(MEDIUM))
     config = f"""
 worker_processes 1; daemon off; pid {folder}/pid; error_log stderr error;
 events {{ worker_connections 16384; }}
@@ -64,7 +67,14 @@ http {{
     ssl_certificate {folder}/{CERTIFICATE}; ssl_certificate_key {folder}/{CERTIFICATE};
     root {folder};
     location = /small {{ if ($is_stranger) {{ return 401; }} try_files /small.json =404; }}
+    location = /medium {{ if ($is_stranger) {{ return 401; }} try_files /medium.json =404; }}
     location = /post {{ if ($is_stranger) {{ return 401; }} return 200 "ok"; }}
+    # As one that reads all of a body before it answers.
+    location = /take {{
+      if ($is_stranger) {{ return 401; }}
+      client_body_buffer_size 512k; proxy_pass_request_body off; proxy_set_header Content-Length "";
+      proxy_pass http://127.0.0.1:{upstream.plain}/post; proxy_set_header Authorization $http_authorization;
+    }}
     location = /login {{ return 200 '{LOGIN_ANSWER}'; }}
     location = /head {{ proxy_pass http://127.0.0.1:{upstream.bodies}; }}
   }}
