@@ -19,24 +19,30 @@ MOMENT = 0.002
 _IN_TLS = 32 * 1024
 # For less than that it is never to wait: it would be for more than comes.
 _LEAST = ENOUGH + _IN_TLS
+# Of a body whose length nobody knows: it is a long one if so much has come, and no row of small messages while
+# a read brings so much.
+_LONG = 2 * 1024 * 1024
+_BULK = 16 * 1024
 
 
 class Coalescing:
-    """Of the reads from one transport. For a body whose length is known."""
+    """Of the reads from one transport, for one body."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
         self._loop = loop
         self._transport = transport
         self._look: asyncio.TimerHandle | None = None
         self._has_read = False
+        self._seen = 0
 
-    def has_read(self, size: int, left: int) -> None:
-        """To be told of each read, in bytes, and of how many are still to come."""
+    def has_read(self, size: int, left: int | None) -> None:
+        """To be told of each read, in bytes, and of how many are still to come, where that is known."""
         self._has_read = True
+        self._seen += size
         if self._look is not None:
-            if left < _LEAST:
+            if left is not None and left < _LEAST:
                 self.end()
-        elif size < ENOUGH and left >= _LEAST:
+        elif size < ENOUGH and (self._seen > _LONG and size >= _BULK if left is None else left >= _LEAST):
             self._call_for(ENOUGH)
             self._look_later()
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from proxy.wire.chunks import ChunkDecoder
+from proxy.wire.coalescing import Coalescing
 from proxy.wire.source import ENDED, Source
 
 # Above this many bytes the sender is paused until half of it has been taken; see docs/PERFORMANCE.md.
@@ -27,8 +28,8 @@ class Incoming:
     """
 
     __slots__ = (
-        "_decoder", "_error", "_is_paused", "_left", "_pieces", "_sink", "_size", "_waiter", "is_complete", "loop",
-        "source",
+        "_decoder", "_error", "_is_paused", "_left", "_pieces", "_sink", "_size", "_waiter", "coalescing",
+        "is_complete", "loop", "source",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +49,8 @@ class Incoming:
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
         self._error: type[Exception] | None = None
+        # Told of each read, where the length is not known: whoever passes the body on decides.
+        self.coalescing: Coalescing | None = None
         self.is_complete = left == 0
 
     @property
@@ -61,6 +64,10 @@ class Incoming:
         return self._left is not None or self._decoder is not None
 
     @property
+    def has_length(self) -> bool:
+        return self._left is not None
+
+    @property
     def left(self) -> int:
         """How many bytes are still to come, where that is known; otherwise 0."""
         return self._left or 0
@@ -71,6 +78,8 @@ class Incoming:
         """Take what belongs to the body; what lies behind it is given back. Raises BadChunk."""
         behind = b""
         left = self._left
+        if self.coalescing is not None:
+            self.coalescing.has_read(len(data), None)
         if left is not None:
             if len(data) > left:
                 data, behind = data[:left], data[left:]
@@ -79,6 +88,8 @@ class Incoming:
         elif self._decoder is not None:
             data, behind = self._decoder.feed(data)
             self.is_complete = self._decoder.is_complete
+            if self.is_complete and self.coalescing is not None:
+                self.coalescing.end()
         if data and self._sink is not None:
             if not self._sink(data):
                 self._sink = None

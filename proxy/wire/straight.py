@@ -115,10 +115,15 @@ class StraightReading(asyncio.BufferedProtocol):
 def read_straight(body: Incoming) -> None:
     """Read the rest of a long body so. For readers who pass each piece on at once; a view must not be kept for long.
 
-    Does nothing for a body that is short, or of unknown length, and where too many are under way.
+    Does nothing for a body that is short, and where too many are under way. One of unknown length is read as ever, but
+    in larger pieces.
     """
     transport = body.source.transport
-    if transport is None or body.left < LONG or StraightReading.under_way >= MOST:
+    if transport is None:
+        return
+    if not body.has_length and body.coalescing is None:
+        body.coalescing = Coalescing(body.loop, transport)
+    if body.left < LONG or StraightReading.under_way >= MOST:
         return
     protocol = transport.get_protocol()
     if isinstance(protocol, asyncio.Protocol):

@@ -258,3 +258,40 @@ async def test_a_piece_of_a_long_upload_does_not_wait_for_the_next() -> None:
             writer.write(bytes(LENGTH - 20 * 20_000))
             assert await body_of(reader) == b"ok"
         writer.close()
+
+
+async def test_a_piece_of_a_long_answer_in_chunks_does_not_wait_for_the_next() -> None:
+    """Nor does the last chunk, behind which nothing comes; nor the next answer on that connection."""
+    has_come = asyncio.Event()
+    bulk = b"%x\r\n%b\r\n" % (SIZE, bytes(SIZE))
+
+    async def respond(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if request.target == "/2":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(8):
+            writer.write(bulk)
+            await has_come.wait()
+            has_come.clear()
+        for _ in range(6):
+            writer.write(b"4e20\r\n%b\r\n" % bytes(20_000))
+            await has_come.wait()
+            has_come.clear()
+        writer.write(b"0\r\n\r\n")
+
+    upstream = RawUpstream(respond=respond)
+    async with before(upstream) as proxy, asyncio.timeout(20):
+        reader, writer = await opened(proxy, "GET /v/1")
+        await reader.readuntil(b"\r\n\r\n")
+        for size in [SIZE] * 8 + [20_000] * 6:
+            left = size
+            while left:
+                left -= (chunk := int(await reader.readline(), 16))
+                await reader.readexactly(chunk + 2)
+            has_come.set()
+        assert await reader.readexactly(5) == b"0\r\n\r\n"
+        writer.write(f"GET /v/2 HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\n\r\n".encode())
+        assert await body_of(reader) == b"ok"
+        writer.close()
+    assert upstream.connections == 1

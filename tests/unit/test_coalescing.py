@@ -13,6 +13,7 @@ from proxy.wire.coalescing import ENOUGH, MOMENT, Coalescing
 
 MEBIBYTE = 1024 * 1024
 SMALL = 16 * 1024
+BULK = 16 * 1024
 
 
 class Timers(asyncio.AbstractEventLoop):
@@ -128,6 +129,21 @@ def test_it_never_waits_for_more_than_comes_even_if_tls_has_a_part_of_that(
     coalescing.has_read(SMALL, MEBIBYTE)
     coalescing.has_read(ENOUGH, left)
     assert (transport.waits_for, timers.set) == (1, [])
+
+
+def test_a_body_of_unknown_length_has_to_be_long_and_to_come_in_bulk(
+    coalescing: Coalescing, transport: Transport, timers: Timers
+) -> None:
+    """A row of events, however long it has been, is told of one by one."""
+    for _ in range(2 * MEBIBYTE // BULK):
+        coalescing.has_read(BULK, None)
+        assert transport.waits_for == 1
+    coalescing.has_read(BULK, None)
+    assert transport.waits_for == ENOUGH
+    timers.pass_by(MOMENT)
+    timers.pass_by(MOMENT)
+    coalescing.has_read(BULK - 1, None)
+    assert transport.waits_for == 1
 
 
 def test_at_the_end_the_next_message_is_told_of_at_once(

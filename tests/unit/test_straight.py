@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from proxy.wire.chunks import ChunkDecoder
 from proxy.wire.incoming import Incoming
 from proxy.wire.straight import LONG, MOST, SIZE, StraightReading, read_plainly, read_straight
 
@@ -199,6 +200,21 @@ def test_a_connection_that_is_given_back_early_tells_of_every_byte_again(begin: 
     assert transport.waits_for > 1
     read_plainly(transport)
     assert transport.waits_for == 1
+
+
+def test_behind_a_body_in_chunks_the_connection_tells_of_every_byte_again(loop: asyncio.AbstractEventLoop) -> None:
+    connection = Connection()
+    transport = connection.transport
+    assert isinstance(transport, Transport)
+    body = Incoming(loop, connection, None, ChunkDecoder.of_response(loop))
+    read_straight(body)
+    assert transport.protocol is connection
+    for _ in range(2 * LONG // 20_000):
+        body.receive(b"4e20\r\n%b\r\n" % bytes(20_000))
+        body.take()
+    assert transport.waits_for > 1
+    body.receive(b"0\r\n\r\n")
+    assert body.is_read and transport.waits_for == 1
 
 
 @pytest.mark.parametrize("length", [None, LONG - 1])
