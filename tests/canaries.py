@@ -15,6 +15,9 @@ from proxy.sandbox.sessions import Sessions
 from proxy.secret import Secret
 
 WINDOW = 8
+# Of a signature in hexadecimal eight digits are little: what is only digits among them may well be part of a date.
+_HEXADECIMAL_WINDOW = 12
+_HEXADECIMAL = re.compile(r"[0-9a-f]{32,}")
 # `token-1` is a word of many a test.
 _LONG_ENOUGH = 16
 _MOST_ISSUED = 50
@@ -39,10 +42,11 @@ def forms(secret: str) -> Iterator[bytes]:
 
 
 def leaks(secrets: Iterable[str], output: bytes) -> list[str]:
-    """Each secret of which a form, or any eight characters in a row, stand in the output."""
+    """Each secret of which a form, or any eight characters in a row, stand in the output; of hexadecimal twelve."""
     found = []
     for secret in secrets:
-        windows = (secret[at : at + WINDOW].encode() for at in range(max(len(secret) - WINDOW + 1, 1)))
+        size = _HEXADECIMAL_WINDOW if _HEXADECIMAL.fullmatch(secret) else WINDOW
+        windows = (secret[at : at + size].encode() for at in range(max(len(secret) - size + 1, 1)))
         if any(form in output for form in (*forms(secret), *windows) if len(form) >= WINDOW):
             found.append(secret)
     return found

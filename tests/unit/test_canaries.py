@@ -35,6 +35,12 @@ def test_what_is_no_secret_is_not_found() -> None:
     assert leaks([SECRET], b"CANARY/ 42+long =enough CANARY/") == []
 
 
+def test_of_hexadecimal_twelve_digits_are_no_chance() -> None:
+    signature = "0123456789abcdef" * 4
+    assert leaks([signature], f"before {signature[10:22]} behind".encode()) == [signature]
+    assert leaks([signature], f"at {signature[:9]} o'clock".encode()) == []
+
+
 def test_every_secret_of_a_configuration_is_known(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("of-the-file\n")
     config = {
