@@ -16,11 +16,13 @@ _LARGE = 1024 * 1024
 # <malloc.h>
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+# Opened once: each opening leaves a class of ctypes's to the garbage collection.
+_LIBC = ctypes.CDLL(None)
 
 
 def keep_freed_memory() -> None:
     """Keep it for the next body, up to a limit. From now on `give_back` is needed now and then."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_LIBC, "mallopt", None)
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, KEPT)
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
@@ -28,6 +30,6 @@ def keep_freed_memory() -> None:
 
 def give_back() -> None:
     """Give back what is free elsewhere than at the end. Half a millisecond; ten, where there are 100 MiB of it."""
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    malloc_trim = getattr(_LIBC, "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(ctypes.c_size_t(KEPT))

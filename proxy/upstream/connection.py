@@ -266,7 +266,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._was_ended and isinstance(body, Incoming) and not body.is_bounded:
             body.end()
         self._fail(self._disconnected() if exc is None or isinstance(exc, ConnectionError) else UpstreamDisconnected)
-        if isinstance(body, Incoming):
+        if body is not None:
             body.part()
         self.on_lost(self)
 

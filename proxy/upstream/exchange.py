@@ -7,7 +7,7 @@ from typing import Protocol
 
 from proxy.errors import UpstreamTimeout
 from proxy.upstream.answer import Answer, is_sent
-from proxy.upstream.connection import UpstreamConnection, VendorHead
+from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.pool import UpstreamPool
 from proxy.wire.incoming import Sink
 
@@ -51,7 +51,7 @@ async def exchange(
             sending = _send_held if isinstance(body, bytes) else _send
             upload = asyncio.create_task(sending(connection, body, timeout))  # type: ignore[arg-type]
             upload.add_done_callback(is_sent)
-            await _sent_or_answered(answered, upload)
+            await asyncio.wait((answered, upload), return_when=asyncio.FIRST_COMPLETED)
             if upload.done() and not answered.done():
                 upload.result()
         connection.deadline.set(timeout)
@@ -87,12 +87,3 @@ async def _drained(connection: UpstreamConnection, timeout: float) -> None:
         except TimeoutError:
             if connection.unsent() >= left:
                 raise UpstreamTimeout from None
-
-
-async def _sent_or_answered(answered: asyncio.Future[VendorHead], upload: asyncio.Task[None]) -> None:
-    """Wait until the body is sent, or could not be, or the vendor answers before that."""
-    try:
-        await asyncio.wait((answered, upload), return_when=asyncio.FIRST_COMPLETED)
-    except asyncio.CancelledError:
-        upload.cancel()
-        raise
