@@ -1,13 +1,15 @@
 """Templates as formats of Python's own, `b"...%(name)b..."`: what is known is filled in, the rest takes one step.
 
 `format % values` puts bytes into their places. Where a value is a format itself, what comes out is a format again; so a
-template is filled in by stages, what stays longest first. Text has its percent signs doubled once for each stage.
+template is filled in by stages, what stays longest first. Text has its percent signs doubled once for each stage. In
+the last stage, which is each request's own, places have no names but an order: that takes half the time.
 
 What was filled in may be secret: a format is shown to nobody.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
@@ -16,6 +18,10 @@ from proxy.template import Part, Place, Scope, Template, text_of
 
 # Before the name of a place whose value is to be percent-encoded; no name of a template's has a space in it.
 QUOTED = b"quoted "
+# What is open in the last stage: bytes, or a whole number.
+OF_BYTES, OF_NUMBER = b"%b", b"%d"
+
+_PLACE = re.compile(rb"%(?:%|\(([^)]+)\))")
 
 
 class Formats:
@@ -59,12 +65,12 @@ class Formats:
         if is_quoted:
             name = QUOTED + name
             self.names.add(name)
-        return place(name)
+        return b"%%(%b)b" % name
 
 
-def place(name: bytes, *, of_number: bool = False) -> bytes:
-    """A format that is nothing but this place, of bytes or of a whole number."""
-    return b"%%(%b)%b" % (name, b"d" if of_number else b"b")
+def places(octets: bytes) -> list[bytes]:
+    """The names of the places in a format for two stages, in order, as often as they are there."""
+    return [found[1] for found in _PLACE.finditer(octets) if found[1]]
 
 
 def escaped(octets: bytes) -> bytes:

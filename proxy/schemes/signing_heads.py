@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.errors import BadTarget, CredentialRejected, ProxyError
-from proxy.rendering import QUOTED, Formats, escaped, place, quoted
+from proxy.rendering import OF_BYTES, OF_NUMBER, QUOTED, Formats, escaped, places, quoted
 from proxy.schemes.base import OutboundRequest
 from proxy.schemes.fields import require_clean_value
 from proxy.schemes.signing_scope import DECODED, NUMBERS, OF_TARGET, UNRESERVED, of_head
@@ -40,6 +40,7 @@ class SigningHeads:
     """`names` are the places that stay open; `secrets` those of secrets that may change, by their names.
 
     `unchecked` are those among them that are in headers and may hold what a field may not, with whose fault that is.
+    Which places each format of a head leaves open is the same for all heads: `in_message` and so on name them in order.
     """
 
     def __init__(
@@ -61,7 +62,12 @@ class SigningHeads:
         of_head_or_target = {name for name, _ in self._of_head} | {name for name, _ in self._of_target}
         self.names = {name for name in formats.names if name.removeprefix(QUOTED) not in of_head_or_target}
         self._quoted = {name for name in formats.names if name.startswith(QUOTED)}
-        self._open = {name: place(name, of_number=name.decode() in NUMBERS) for name in self.names}
+        self._open = {name: OF_NUMBER if name.decode() in NUMBERS else OF_BYTES for name in self.names}
+        # The target has those places in it that its parameters leave open.
+        self.in_target = self._left_open(self._early, ())
+        self.in_message = self._left_open(self._message, self.in_target)
+        self.in_lines = self._left_open(b"".join([header for _, header in self._headers]), self.in_target)
+        self.in_added = self.in_target + self._left_open(self._late, ())
         self._reads_fields = any(name.startswith(b"header.") for name in formats.names)
         self._kept: dict[Key, SigningHead] = {}
 
@@ -76,6 +82,10 @@ class SigningHeads:
                     self._kept.clear()
                 self._kept[key] = head
         return head
+
+    def _left_open(self, octets: bytes, in_target: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        in_place = {**{name: (name,) for name in self.names}, **{name: in_target for name, _ in self._of_target}}
+        return tuple(name for found in places(octets) for name in in_place.get(found, ()))
 
     def _filled(self, request: OutboundRequest, number: int) -> SigningHead:
         values = dict(self._open)

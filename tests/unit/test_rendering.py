@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.rendering import QUOTED, Formats, escaped, place, quoted
+from proxy.rendering import OF_BYTES, QUOTED, Formats, escaped, places, quoted
 from proxy.secret import FileSecret, Secret
 from proxy.template import Place, Scope, Template, Value, variable_scope
 
@@ -19,8 +19,8 @@ PARTS = st.lists(TEXTS | st.sampled_from([Place("known"), Place("head"), Place("
 
 def filled(octets: bytes, head: dict[bytes, bytes], late: dict[bytes, bytes]) -> bytes:
     """By its two stages."""
-    opened = {name: place(name) for name in late}
-    return octets % {**opened, **{name: escaped(value) for name, value in head.items()}} % late
+    values = {**dict.fromkeys(late, OF_BYTES), **{name: escaped(value) for name, value in head.items()}}
+    return octets % values % tuple(late[name] for name in places(octets) if name in late)
 
 
 @given(PARTS, TEXTS, TEXTS, TEXTS)
