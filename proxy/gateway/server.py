@@ -22,6 +22,9 @@ _FAREWELL_LOOKS = 25
 _DELIVERY_SECONDS = 5.0
 _DELIVERY_LOOKS = 250
 _BACKLOG = 1024
+# Of those who wait at a listening socket, libuv lets in one for each of its descriptors in a turn of the loop, while
+# asyncio's own loop lets in all. One caller alone costs a look more for each descriptor.
+_LET_IN_AT_ONCE = 4
 
 
 class Listener(Server):
@@ -33,7 +36,7 @@ class Listener(Server):
         self._gateway = gateway
         self._turn_end = TurnEnd()
         self.max_connections = 2048  # May be changed at any time.
-        self._listening: asyncio.Server | None = None
+        self._listening: list[asyncio.Server] = []
         self._socket_path: Path | None = None
         self._socket_file = SocketFile()
         self._is_file = False
@@ -81,16 +84,20 @@ class Listener(Server):
         if not self._is_file:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._spare = None if is_passed else sock.dup()
-        if sock.family == socket.AF_UNIX:
-            self._socket_path = None if is_passed else Path(sock.getsockname())
-            self._listening = await loop.create_unix_server(self, sock=sock, backlog=_BACKLOG, **KEEPING_FILE)
-        else:
-            self._listening = await loop.create_server(self, sock=sock, backlog=_BACKLOG)
+        if self._is_file and not is_passed:
+            self._socket_path = Path(sock.getsockname())
+        more = 0 if isinstance(loop, asyncio.BaseEventLoop) else _LET_IN_AT_ONCE - 1
+        for each in (sock, *[sock.dup() for _ in range(more)]):
+            if self._is_file:
+                server = await loop.create_unix_server(self, sock=each, backlog=_BACKLOG, **KEEPING_FILE)
+            else:
+                server = await loop.create_server(self, sock=each, backlog=_BACKLOG)
+            self._listening.append(server)
 
     def stop_accepting(self) -> None:
         """Close the listening socket; callers who are in the kernel's queue for it are not turned away."""
-        if self._listening is not None:
-            self._listening.close()
+        for server in self._listening:
+            server.close()
         if self._spare is not None:
             with self._spare as spare, suppress(OSError):
                 spare.setblocking(False)

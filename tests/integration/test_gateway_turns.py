@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from math import inf
 
 import pytest
@@ -284,3 +284,16 @@ async def test_what_a_vendor_says_before_the_request_has_left_is_no_answer_to_it
         loop.call_soon(kernel_takes, writers[0], b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 5\r\n\r\nstray")
         assert (await received(caller, answers)).endswith(answers)
         assert len(proxy.passages) == 2
+
+
+async def test_callers_who_come_at_once_are_let_in_several_to_a_turn() -> None:
+    """Whatever a turn costs is then not paid by each of them."""
+    waiting = 16
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy, AsyncExitStack() as held:
+        for _ in range(waiting):
+            held.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+        turns = 0
+        while len(callers(proxy)) < waiting:
+            turns += 1
+            assert turns < waiting / 2
+            await asyncio.sleep(0)
