@@ -1,5 +1,5 @@
 """One caller's connection: aiohttp's RequestHandler, which reads requests one after the other and hands each to the
-gateway in the connection's own task.
+gateway in the connection's own task, begun with the first of them.
 
 Everything that depends on how aiohttp's server works inside stands here and in `server`. A request that comes while
 another is under way waits, unread, until that one is answered.
@@ -17,7 +17,7 @@ from typing import cast
 from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
 from proxy.gateway.caller_head import CallerHead, CallerHeads
 from proxy.gateway.peer import has_hung_up
-from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong, RequestHandler, Server
+from proxy.wire.aiohttp_parts import BaseProtocol, HttpProcessingError, LineTooLong, RequestHandler, Server
 from proxy.wire.arrived import Arrived
 from proxy.wire.chunks import BadChunk, ChunkDecoder
 from proxy.wire.deadline import Deadline
@@ -70,14 +70,12 @@ class CallerConnection(RequestHandler):
         refuse: Callable[[ProxyError], bytes],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(
-            server,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]
-            keepalive_timeout=0,  # `deadline` does this.
-        )
-        # Heads are read by our own: this one would take a seventh of a connection's memory for nothing.
-        self._parser = None
+        # Not RequestHandler's: its parser, queues and clocks are a third of a new connection's time, and what uses them
+        # is overridden here.
+        BaseProtocol.__init__(self, loop)
+        self._manager = server
+        self._task_handler = self._waiter = None
+        self._close = self._force_close = False
         self.loop = loop
         self._turn_end = turn_end
         self._handle = handle
@@ -184,7 +182,6 @@ class CallerConnection(RequestHandler):
         assert self._manager is not None
         self.transport = made = cast(Transport, transport)
         self._manager.connection_made(self, made)
-        self._task_handler = self._loop.create_task(self.start())
         self._outgoing = Outgoing(self._loop, made, self._turn_end)
         self.deadline.set(HEAD_SECONDS)
 
@@ -217,11 +214,21 @@ class CallerConnection(RequestHandler):
         return self.is_busy
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        """As aiohttp's: who waits for this caller is told, and what is done for him ends."""
         self.deadline.close()
         if self.body is not None:
             self.body.fail(CallerGone)
             self.body.part()
-        super().connection_lost(exc)
+        task, manager = self._task_handler, self._manager
+        if task is not None and task.done():
+            task = self._task_handler = None  # The server keeps those that are not.
+        if manager is not None:
+            manager.connection_lost(self, exc)
+        self.force_close()
+        BaseProtocol.connection_lost(self, exc)
+        if task is not None:
+            task.cancel()
+        self._task_handler = self._manager = None
 
     def pause_reading(self) -> None:
         self._pause_transport_reading()
@@ -233,15 +240,8 @@ class CallerConnection(RequestHandler):
     # --- aiohttp.web.RequestHandler -------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Answer one request after the other; runs as the connection's own task."""
-        loop = self._loop
+        """Answer one request after the other; runs as the connection's own task, from the first one on."""
         while not self._force_close:
-            if not self.is_busy:
-                self._waiter = loop.create_future()
-                try:
-                    await self._waiter
-                finally:
-                    self._waiter = None
             stays = await self._handle(self)
             self.is_busy = False
             if not stays:
@@ -250,15 +250,30 @@ class CallerConnection(RequestHandler):
             self.deadline.set(HEAD_SECONDS)
             if self._ahead:
                 self._go_on()
-            if self._has_ended and not self.is_busy:
-                break
+            if not self.is_busy:
+                if self._has_ended:
+                    break
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
         await self._leave()
+
+    def close(self) -> None:
+        """As aiohttp's: whatever comes now is dropped unread."""
+        self._close = True
+        if self._waiter is not None:
+            self._waiter.cancel()
 
     def force_close(self) -> None:
         """As aiohttp's: an end at once, but what was written is still sent."""
+        self._force_close = True
+        if self._waiter is not None:
+            self._waiter.cancel()
         if self.transport is not None:
             self._end()
-        super().force_close()
+            self.transport = None
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection; an answer that is cut off must not look complete."""
@@ -291,7 +306,9 @@ class CallerConnection(RequestHandler):
         self.deadline.clear()
         self._ahead = behind
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if self._task_handler is None:
+            self._task_handler = self._loop.create_task(self.start())
+        elif waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def _begin_body(self, head: CallerHead, data: bytes) -> bytes:
@@ -349,7 +366,7 @@ class CallerConnection(RequestHandler):
                 self.deadline.set(STALLED_SECONDS)
 
     def _say_goodbye(self, transport: Transport) -> None:
-        self.close()  # Whatever comes now is dropped unread.
+        self.close()
         read_plainly(transport)
         self._resume_transport_reading()
         self._outgoing.flush()

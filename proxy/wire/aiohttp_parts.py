@@ -56,6 +56,7 @@ _enter()
 
 from aiohttp import __version__ as aiohttp_version
 from aiohttp import http_parser
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 from aiohttp.http_parser import (
     HttpRequestParser,
@@ -70,6 +71,7 @@ from aiohttp.web_server import Server
 
 __all__ = [
     "BadHttpMessage",
+    "BaseProtocol",
     "BaseRequest",
     "HttpProcessingError",
     "HttpRequestParser",

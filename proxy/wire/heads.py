@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from proxy.wire.aiohttp_parts import (
@@ -33,21 +34,26 @@ _NO_LIMIT = 2**31 - 1
 
 
 class HeadReader(Generic[Message, Head]):
-    """Reads one header section after the other from what a peer sends; `make` says what is made of each."""
+    """Reads one header section after the other from what a peer sends; `make` says what is made of each.
 
-    __slots__ = ("_feed", "_first_line", "_is_strict", "_last", "_make", "_max_head", "_memory", "_parser", "_size")
+    The parser is made for the first one that was not read before: many a caller's connection never needs it.
+    """
+
+    __slots__ = (
+        "_first_line", "_is_strict", "_last", "_make", "_max_head", "_memory", "_new_parser", "_parser", "_size",
+    )  # fmt: skip
 
     def __init__(
         self,
-        parser: Any,
+        new_parser: Callable[[], Any],
         make: Callable[[Message], Head],
         memory: HeadMemory[bytes, Head],
         max_head: int,
         *,
         is_strict: bool,
     ) -> None:
-        self._parser = parser
-        self._feed = parser.feed_data
+        self._new_parser = new_parser
+        self._parser: Any = None
         self._make: Callable[[Message], Head] = make
         self._memory = memory
         self._last = b""
@@ -141,7 +147,14 @@ class HeadReader(Generic[Message, Head]):
 
     def forget_upgrade(self) -> None:
         """The protocol is not switched: what follows is the next message."""
-        self._parser.set_upgraded(False)
+        if self._parser is not None:
+            self._parser.set_upgraded(False)
+
+    def _feed(self, data: bytes) -> Any:
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = self._new_parser()
+        return parser.feed_data(data)
 
 
 def request_heads(
@@ -155,8 +168,8 @@ def request_heads(
     max_head: int,
 ) -> HeadReader[RawRequestMessage, Head]:
     """For a caller's requests; limits in bytes, and in number of fields."""
-    parser = _parser(HttpRequestParser, loop, max_line, max_field, max_fields)
-    return HeadReader(parser, make, memory, max_head, is_strict=True)
+    new_parser = partial(_parser, HttpRequestParser, loop, max_line, max_field, max_fields)
+    return HeadReader(new_parser, make, memory, max_head, is_strict=True)
 
 
 def response_heads(
@@ -170,8 +183,8 @@ def response_heads(
     max_head: int,
 ) -> HeadReader[RawResponseMessage, Head]:
     """For a vendor's answers."""
-    parser = _parser(HttpResponseParser, loop, max_line, max_field, max_fields)
-    return HeadReader(parser, make, memory, max_head, is_strict=False)
+    new_parser = partial(_parser, HttpResponseParser, loop, max_line, max_field, max_fields)
+    return HeadReader(new_parser, make, memory, max_head, is_strict=False)
 
 
 def _parser(kind: Any, loop: asyncio.AbstractEventLoop, max_line: int, max_field: int, max_fields: int) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.wire.aiohttp_parts import HttpProcessingError, LineTooLong
 from proxy.wire.head_memory import HeadMemory
-from proxy.wire.heads import request_heads, response_heads
+from proxy.wire.heads import HeadReader, request_heads, response_heads
 from tests.fuzz import corpus_of
 
 LIMITS = {"max_line": 200, "max_field": 200, "max_fields": 20, "max_head": 400}
@@ -104,3 +104,17 @@ def test_empty_lines_before_a_head_count_as_a_part_of_it(loop: asyncio.AbstractE
     assert reader.read(b"\r\n" * 199) == (None, b"")
     with pytest.raises(LineTooLong):
         reader.read(head)
+
+
+def test_a_head_that_was_read_before_takes_no_parser(loop: asyncio.AbstractEventLoop) -> None:
+    """Where each request comes on a connection of its own, one would be made for each."""
+    memory: HeadMemory[bytes, Any] = HeadMemory(len)
+    octets = b"GET / HTTP/1.1\r\n" + HOST + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    first, _ = [read(loop, request_heads, [octets], memory) for _ in range(2)]
+
+    def new_parser() -> Any:
+        raise AssertionError
+
+    reader: Any = HeadReader(new_parser, seen, memory, 400, is_strict=True)
+    assert reader.read(octets + b"behind") == (first[0], b"behind")
+    reader.forget_upgrade()
