@@ -7,11 +7,13 @@ and the vendor keeps the connection open, once more.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from fcntl import ioctl
-from termios import TIOCOUTQ
+from termios import FIONREAD, TIOCOUTQ
 
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
 from proxy.upstream.tls import said_farewell
@@ -29,6 +31,7 @@ MAX_FIELDS = 256
 MAX_HEAD = 256 * 1024
 # Interim answers (100, 102, 103) before the final one; more is a flood.
 MAX_INTERIM = 16
+_MUCH = 256 * 1024
 _BODYLESS = frozenset({204, 304})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 
@@ -164,10 +167,17 @@ class UpstreamConnection(asyncio.Protocol):
         self._outgoing.write(octets)
 
     def offer(self, octets: bytes) -> bool:
-        """As `write`, and whether more may come at once; nothing is raised, for `drain` will."""
+        """A part of a body: as `write`, and whether more may come at once; nothing is raised, for `drain` will.
+
+        A vendor may answer before he has read all, and then hang up. Written on, that would be found out, and not the
+        answer, which is here.
+        """
         if self._transport is None or self._transport.is_closing():
             return False
-        self._outgoing.write(octets)
+        if _unread(self.socket):
+            self._outgoing.write_behind_reading(octets)
+        else:
+            self._outgoing.write(octets)
         return not self.writing_paused
 
     def write_eof(self) -> None:
@@ -257,6 +267,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._was_ended = self._transport is not None and said_farewell(self._transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        if isinstance(exc, ConnectionError):
+            self._read_last_words()
         self._transport = None
         self.writing_paused = False
         if self._drain_waiter is not None and not self._drain_waiter.done():
@@ -269,6 +281,15 @@ class UpstreamConnection(asyncio.Protocol):
         if body is not None:
             body.part()
         self.on_lost(self)
+
+    def _read_last_words(self) -> None:
+        """What came before a write failed is still with the kernel, and may be the answer."""
+        sock = self.socket
+        if sock is None or self._transport is None or self._transport.get_extra_info("ssl_object") is not None:
+            return
+        with suppress(OSError):
+            while self._answer is not None and self._is_reading and (data := os.read(sock.fileno(), _MUCH)):
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         self.writing_paused = True
@@ -345,7 +366,16 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _in_kernel(sock: socket.socket | None) -> int:
     """Bytes that are on their way (tcp(7), SIOCOUTQ): the kernel says only in large steps that it takes more."""
+    return _told(sock, TIOCOUTQ)
+
+
+def _unread(sock: socket.socket | None) -> int:
+    """Bytes that have come and that nobody has read yet (tcp(7), SIOCINQ)."""
+    return _told(sock, FIONREAD)
+
+
+def _told(sock: socket.socket | None, request: int) -> int:
     try:
-        return 0 if sock is None else int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+        return 0 if sock is None else int.from_bytes(ioctl(sock.fileno(), request, bytes(4)), sys.byteorder)
     except OSError:
         return 0
