@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
 from proxy.config.models import ProviderSettings, RouteSettings, Settings, TokenStoreSettings
@@ -116,6 +116,11 @@ def assemble(
     # All before the first provider is built, which asks its scheme about a credential that others may share.
     for name, provider in settings.providers.items():
         bind(provider, clocks, tokens, trusted[name])
+    for provider in settings.providers.values():
+        # Of those who share it the last one's policy holds; but that a new token kills the old, one says for all.
+        credential = provider.scheme.credential
+        if credential is not None and provider.policy.single_live:
+            credential.policy = replace(credential.policy, single_live=True)
     providers = {
         name: build_provider(
             provider, clocks, trusted[name], earlier.pool_of(provider, trusted[name]) if earlier else None
