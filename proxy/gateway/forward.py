@@ -105,6 +105,7 @@ async def _send(
         at_hand = decision.at_hand = provider.scheme.prepare(decision.request)
     injection = at_hand(held) or await authorized(route, replace(decision.request, body=held))
     passage.authorized = monotonic()
+    passage.credential = injection.use
     if refused is not None:
         _let_go(refused, method, passage.begun)
     try:
@@ -115,7 +116,6 @@ async def _send(
             connection = await (pool.connect_anew() if on_new_connection else pool.connect())
         passage.sent = sent = monotonic()
         answer = await exchange(connection, pool, method, head, body if held is None else held, route.timeout)
-        passage.credential = injection.use
         if passage.trace is not None:
             passage.trace.answered(answer.status)
         clock = provider.watched_clock

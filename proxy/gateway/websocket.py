@@ -55,6 +55,7 @@ class Handshake:
         provider, scheme = route.provider, route.provider.scheme
         self._injection = injection = await authorized(route, request)
         passage.authorized = monotonic()
+        passage.credential = injection.use
         if refused is not None:
             refused.abort()
         try:
@@ -63,7 +64,6 @@ class Handshake:
             connection = await provider.pool.connect_apart()
             passage.sent = sent = monotonic()
             answer = await exchange(connection, provider.pool, request.method, head, b"", route.timeout)
-            passage.credential = injection.use
             if passage.trace is not None:
                 passage.trace.answered(answer.status)
             if provider.watched_clock is not None:

@@ -94,6 +94,21 @@ async def test_a_vendor_that_stalls_in_the_middle_of_its_answer_is_hung_up_on() 
         assert (proxy.passages[0].status, proxy.passages[0].error.code) == (200, "upstream_timeout")  # type: ignore[union-attr]
 
 
+async def test_of_a_request_that_failed_at_the_vendor_it_is_told_that_it_had_a_credential() -> None:
+    """Who reads that there was none would look for the fault in the wrong place."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        assert status(await proxy.ask("GET /a/x")) == 502
+        handshake = ("Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
+        async with calling(proxy) as (reader, writer):
+            writer.write(request_head(proxy, "Connection: Upgrade", *handshake, line="GET /a/x"))
+            assert status(await reader.readuntil(b"\r\n\r\n")) == 502
+    assert [passage.credential for passage in proxy.passages] == ["static", "static"]
+
+
 @pytest.mark.parametrize("scheme", [Fixed, Holding])
 async def test_a_vendor_that_stops_reading_is_a_504(scheme: type[Fixed]) -> None:
     async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
