@@ -13,6 +13,8 @@ from proxy.wire.incoming import Sink
 
 # What the kernel takes at once; of a longer body it shows whether the vendor goes on taking it.
 _PIECE = 64 * 1024
+# How often it is looked whether the kernel still has some of a long body.
+_LOOK_SECONDS = 0.1
 
 # What RFC 9110 §9.2.1 calls safe: to send one again changes nothing at the vendor.
 REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -42,6 +44,7 @@ async def exchange(
     either. Raises an UpstreamError; StaleConnection where the request may be sent once more, on a new connection.
     """
     upload: asyncio.Task[None] | None = None
+    leaving: _Leaving | None = None
     try:
         answered = connection.begin(expects_body=method != "HEAD")
         if isinstance(body, bytes) and len(body) <= _PIECE:
@@ -55,6 +58,8 @@ async def exchange(
             if upload.done() and not answered.done():
                 upload.result()
         connection.deadline.set(timeout)
+        if upload is not None and not answered.done():
+            leaving = _Leaving(connection, timeout)
         answer = await answered
         connection.deadline.clear()
     except BaseException:
@@ -63,7 +68,43 @@ async def exchange(
             upload.cancel()
             upload = None  # What is raised may be its error: both would be kept by this frame.
         raise
+    finally:
+        if leaving is not None:
+            leaving.end()
     return Answer(answer, connection, pool, upload, timeout)
+
+
+class _Leaving:
+    """Puts the time-out for the answer off while the end of a long body is still with the kernel, and gets less.
+
+    Over a slow line that may be megabytes, which take longer than the vendor has for the answer.
+    """
+
+    __slots__ = ("_connection", "_left", "_loop", "_timeout", "_timer")
+
+    def __init__(self, connection: UpstreamConnection, timeout: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._timeout = timeout
+        self._left = connection.unsent()
+        self._timer: asyncio.TimerHandle | None = None
+        self._look_later()
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self) -> None:
+        if self._left:
+            self._timer = self._loop.call_later(min(_LOOK_SECONDS, self._timeout / 4), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        before, self._left = self._left, self._connection.unsent()
+        if self._left < before:
+            self._connection.deadline.set(self._timeout)
+        self._look_later()
 
 
 async def _send(connection: UpstreamConnection, body: Upload, timeout: float) -> None:
