@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from fcntl import ioctl
-from termios import FIONREAD, TIOCOUTQ
+from termios import TIOCOUTQ
 
 from proxy.errors import UpstreamDisconnected, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from proxy.upstream.last_words import MUCH, LastWords
 from proxy.upstream.tls import said_farewell
 from proxy.wire.aiohttp_parts import BadHttpMessage, HttpProcessingError, RawResponseMessage
 from proxy.wire.arrived import Arrived
@@ -31,7 +32,6 @@ MAX_FIELDS = 256
 MAX_HEAD = 256 * 1024
 # Interim answers (100, 102, 103) before the final one; more is a flood.
 MAX_INTERIM = 16
-_MUCH = 256 * 1024
 _BODYLESS = frozenset({204, 304})
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 
@@ -90,15 +90,16 @@ def _check_codings(message: RawResponseMessage) -> None:
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """`is_reused` tells that an exchange went before; `on_lost` is told when the connection has ended.
+    """`is_reused` tells that an exchange went before; `on_lost` is told when the connection has ended. `raw` is what
+    carries TLS, where there is TLS; whoever connects says so.
 
     `deadline` is for whoever waits: it makes the answer, or what is left of its body, an UpstreamTimeout.
     """
 
     __slots__ = (
         "_answer", "_begun_at", "_bytes_seen", "_drain_waiter", "_expects_body", "_has_answered", "_heads", "_interim",
-        "_loop", "_may_switch", "_outgoing", "_should_close", "_transport", "_turn_end", "_was_ended", "body",
-        "deadline", "idle_since", "is_reused", "on_lost", "writing_paused",
+        "_last_words", "_loop", "_may_switch", "_outgoing", "_should_close", "_transport", "_turn_end", "_was_ended",
+        "body", "deadline", "idle_since", "is_reused", "on_lost", "raw", "writing_paused",
     )  # fmt: skip
 
     def __init__(
@@ -120,6 +121,8 @@ class UpstreamConnection(asyncio.Protocol):
             max_head=MAX_HEAD,
         )
         self._transport: asyncio.Transport | None = None
+        self.raw: asyncio.Transport | None = None
+        self._last_words: LastWords | None = None
         self._answer: asyncio.Future[VendorHead] | None = None
         self._drain_waiter: asyncio.Future[None] | None = None
         self.writing_paused = False
@@ -167,18 +170,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._outgoing.write(octets)
 
     def offer(self, octets: bytes) -> bool:
-        """A part of a body: as `write`, and whether more may come at once; nothing is raised, for `drain` will.
-
-        A vendor may answer before he has read all, and then hang up. Written on, that would be found out, and not the
-        answer, which is here.
-        """
+        """As `write`, and whether more may come at once; nothing is raised, for `drain` will."""
         if self._transport is None or self._transport.is_closing():
             return False
-        if _unread(self.socket):
-            self._outgoing.write_behind_reading(octets)
-        else:
-            self._outgoing.write(octets)
+        self._outgoing.write(octets)
         return not self.writing_paused
+
+    def hear_last_words(self) -> None:
+        """For a body that is sent in parts: a vendor may answer before he has read all of it, and hang up.
+
+        When a write has failed the answer is still with the kernel, and from now on it is read there, over TLS too.
+        """
+        if self.raw is not None and self._last_words is None and not self.raw.is_closing():
+            self._last_words = LastWords(self.raw)
 
     def write_eof(self) -> None:
         """Tell the vendor that nothing more will be written, where the connection can (TLS cannot)."""
@@ -227,6 +231,9 @@ class UpstreamConnection(asyncio.Protocol):
             or not self._outgoing.is_empty()
         ):
             return False
+        if self._last_words is not None:
+            self._last_words.end()
+            self._last_words = None
         self._answer = self.body = None
         self.is_reused = True
         self.idle_since = now
@@ -267,9 +274,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._was_ended = self._transport is not None and said_farewell(self._transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if isinstance(exc, ConnectionError):
+        if isinstance(exc, ConnectionError) and self.raw is None:
             self._read_last_words()
-        self._transport = None
+        self._transport = self.raw = self._last_words = None
         self.writing_paused = False
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_result(None)
@@ -283,13 +290,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.on_lost(self)
 
     def _read_last_words(self) -> None:
-        """What came before a write failed is still with the kernel, and may be the answer."""
         sock = self.socket
-        if sock is None or self._transport is None or self._transport.get_extra_info("ssl_object") is not None:
-            return
-        with suppress(OSError):
-            while self._answer is not None and self._is_reading and (data := os.read(sock.fileno(), _MUCH)):
-                self.data_received(data)
+        if sock is not None:
+            with suppress(OSError):
+                while self._answer is not None and self._is_reading and (data := os.read(sock.fileno(), MUCH)):
+                    self.data_received(data)
 
     def pause_writing(self) -> None:
         self.writing_paused = True
@@ -366,16 +371,7 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _in_kernel(sock: socket.socket | None) -> int:
     """Bytes that are on their way (tcp(7), SIOCOUTQ): the kernel says only in large steps that it takes more."""
-    return _told(sock, TIOCOUTQ)
-
-
-def _unread(sock: socket.socket | None) -> int:
-    """Bytes that have come and that nobody has read yet (tcp(7), SIOCINQ)."""
-    return _told(sock, FIONREAD)
-
-
-def _told(sock: socket.socket | None, request: int) -> int:
     try:
-        return 0 if sock is None else int.from_bytes(ioctl(sock.fileno(), request, bytes(4)), sys.byteorder)
+        return 0 if sock is None else int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
     except OSError:
         return 0

@@ -38,11 +38,14 @@ class Dialer:
         self._addresses: asyncio.Task[Sequence[AddrInfoType]] | None = None
         self._stale_at = -inf
 
-    async def dial(self, protocol: asyncio.Protocol) -> None:
-        """Connect the protocol. Raises an UpstreamError; no byte of a request was sent then."""
+    async def dial(self, protocol: asyncio.Protocol) -> asyncio.Transport | None:
+        """Connect the protocol; the transport that carries TLS, where there is TLS.
+
+        Raises an UpstreamError; no byte of a request was sent then.
+        """
         try:
             async with asyncio.timeout(self._seconds):
-                await self._connect(protocol)
+                return await self._connect(protocol)
         # `from None`: what these exceptions say is the network's or the peer's text.
         except TimeoutError:
             raise UpstreamConnectTimeout from None
@@ -56,16 +59,28 @@ class Dialer:
         except OSError:
             raise UpstreamUnreachable from None
 
-    async def _connect(self, protocol: asyncio.Protocol) -> None:
+    async def _connect(self, protocol: asyncio.Protocol) -> asyncio.Transport | None:
         loop = asyncio.get_running_loop()
+        if self._tls is None:
+            await self._reach(loop, protocol)
+            return None
+        raw = await self._reach(loop, asyncio.Protocol())
+        try:
+            transport = await loop.start_tls(raw, protocol, self._tls, server_hostname=self._server_name)
+            if transport is None or raw.is_closing():
+                raise ConnectionResetError
+        except BaseException:
+            raw.abort()
+            raise
+        protocol.connection_made(transport)
+        return raw
+
+    async def _reach(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> asyncio.Transport:
         if self._unix_socket is not None:
-            await loop.create_unix_connection(
-                lambda: protocol, self._unix_socket, ssl=self._tls, server_hostname=self._server_name
-            )
-            return
+            return (await loop.create_unix_connection(lambda: protocol, self._unix_socket))[0]
         sock = await start_connection(await self._resolved(loop), happy_eyeballs_delay=_HEAD_START, loop=loop)
         try:
-            await loop.create_connection(lambda: protocol, sock=sock, ssl=self._tls, server_hostname=self._server_name)
+            return (await loop.create_connection(lambda: protocol, sock=sock))[0]
         except BaseException:
             sock.close()
             raise

@@ -51,6 +51,7 @@ async def exchange(
             connection.write(head + body)
         else:
             connection.write(head)
+            connection.hear_last_words()
             sending = _send_held if isinstance(body, bytes) else _send
             upload = asyncio.create_task(sending(connection, body, timeout))  # type: ignore[arg-type]
             upload.add_done_callback(is_sent)

@@ -99,7 +99,7 @@ class UpstreamPool:
         connection = UpstreamConnection(asyncio.get_running_loop(), self._memory, self._turn_end, self._forget)
         self._open.add(connection)
         try:
-            await self._dialer.dial(connection)
+            connection.raw = await self._dialer.dial(connection)
         except BaseException:
             self._forget(connection)
             raise
@@ -114,7 +114,7 @@ class UpstreamPool:
         connection.use_once()
         self._apart.add(connection)
         try:
-            await self._dialer.dial(connection)
+            connection.raw = await self._dialer.dial(connection)
         except BaseException:
             self._apart.discard(connection)
             raise

@@ -59,16 +59,6 @@ class Outgoing:
         if self._size > _MOST_WAITING:
             self.flush()
 
-    def write_behind_reading(self, octets: bytes) -> None:
-        """As `write`, once the event loop has read what has come: of what is behind a failed write it reads nothing."""
-        if self._first:
-            self._rest.append(octets)
-        else:
-            self._first = octets
-        self._size += len(octets)
-        # This turn ends before the loop looks at its sockets again, the next one behind that.
-        self._loop.call_soon(self._loop.call_soon, self.flush)
-
     def flush(self) -> None:
         """Hand over what waits; nothing, if it was handed over meanwhile."""
         octets, rest = self._first, self._rest

@@ -1,4 +1,7 @@
-"""Many servers answer a body that they refuse and hang up on the rest of it; the reset shows first where more is written."""
+"""Many servers answer a body that they refuse, and hang up on the rest of it.
+
+The reset shows first where more is written, and what they answered is with the kernel then.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,29 @@ from threading import Event, Thread
 import pytest
 import trustme
 
+from proxy.errors import UpstreamDisconnected
+from proxy.gateway.route import Provider, Route
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
+from tests.served import Fixed, Holding, serve, status
 
-ANSWER = b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno"
 PIECE = 100_000
 
 
 class Hasty(Thread):
-    """A vendor with one connection, who answers when he is told to, and resets it."""
+    """A vendor with one connection, who takes so many bytes, answers when he may, and resets."""
 
-    def __init__(self, answer: bytes, context: ssl.SSLContext | None) -> None:
+    def __init__(self, answer: bytes, takes: int, context: ssl.SSLContext | None) -> None:
         super().__init__(daemon=True)
         self._answer = answer
+        self._takes = takes
         self._context = context
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.is_connected, self._may_answer, self._has_reset = Event(), Event(), Event()
-        self.url = f"http{'s' if context else ''}://localhost:{self._listening.getsockname()[1]}"
+        self.is_connected, self.may_answer, self._has_reset = Event(), Event(), Event()
+        scheme, port = "http" if context is None else "https", self._listening.getsockname()[1]
+        self.origin, _ = split_url(f"{scheme}://localhost:{port}")
 
     def run(self) -> None:
         with self._listening as listening:
@@ -39,7 +46,9 @@ class Hasty(Thread):
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = accepted if self._context is None else self._context.wrap_socket(accepted, server_side=True)
         self.is_connected.set()
-        self._may_answer.wait(10)
+        while self._takes > 0:
+            self._takes -= len(connection.recv(65536))
+        self.may_answer.wait(10)
         connection.sendall(self._answer)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
@@ -47,49 +56,85 @@ class Hasty(Thread):
 
     def answer_and_reset(self) -> None:
         """Both have come when this returns, and the event loop has not looked yet."""
-        self._may_answer.set()
+        self.may_answer.set()
         assert self._has_reset.wait(10)
 
 
 @asynccontextmanager
-async def connected(answer: bytes, *, over_tls: bool) -> AsyncIterator[tuple[UpstreamConnection, Hasty]]:
+async def reachable(answer: bytes, *, over_tls: bool, takes: int = 0) -> AsyncIterator[tuple[UpstreamPool, Hasty]]:
     context = trusting = None
     if over_tls:
         authority = trustme.CA()
         context, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         authority.issue_cert("localhost").configure_cert(context)
         authority.configure_trust(trusting)
-    vendor = Hasty(answer, context)
+    vendor = Hasty(answer, takes, context)
     vendor.start()
-    pool = UpstreamPool(Dialer(split_url(vendor.url)[0], trusting, 5.0))
+    pool = UpstreamPool(Dialer(vendor.origin, trusting, 5.0))
     try:
-        connection = await pool.connect()
-        assert await asyncio.to_thread(vendor.is_connected.wait, 10)
-        yield connection, vendor
+        yield pool, vendor
     finally:
         pool.close()
         vendor.answer_and_reset()
         await asyncio.to_thread(vendor.join)
 
 
+def refusal(body: bytes) -> bytes:
+    return b"HTTP/1.1 413 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def connected(pool: UpstreamPool, vendor: Hasty) -> UpstreamConnection:
+    connection = await pool.connect()
+    assert await asyncio.to_thread(vendor.is_connected.wait, 10)
+    return connection
+
+
+async def whole_body(connection: UpstreamConnection) -> bytes:
+    octets = b""
+    while connection.body is not None and (piece := await connection.body.read()):
+        octets += piece
+    return octets
+
+
 @pytest.mark.parametrize("over_tls", [False, True])
 @pytest.mark.parametrize("body", [b"", b"no", bytes(40_000)])
-async def test_who_answers_early_and_resets_has_answered(over_tls: bool, body: bytes) -> None:
-    raw = b"HTTP/1.1 413 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    async with connected(raw, over_tls=over_tls) as (connection, vendor):
+@pytest.mark.parametrize("size", [PIECE, 100])
+async def test_who_answers_early_and_resets_has_answered(over_tls: bool, body: bytes, size: int) -> None:
+    """Also where what is written goes out at the end of the turn."""
+    async with reachable(refusal(body), over_tls=over_tls) as (pool, vendor):
+        connection = await connected(pool, vendor)
         answered = connection.begin(expects_body=True)
+        connection.hear_last_words()
+        vendor.answer_and_reset()
+        connection.offer(bytes(size))
+        assert (await answered).status == 413
+        assert await whole_body(connection) == body
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_half_an_answer_behind_a_reset_is_no_whole_one(over_tls: bool) -> None:
+    async with reachable(refusal(b"12345")[:-1], over_tls=over_tls) as (pool, vendor):
+        connection = await connected(pool, vendor)
+        answered = connection.begin(expects_body=True)
+        connection.hear_last_words()
         vendor.answer_and_reset()
         connection.offer(bytes(PIECE))
         assert (await answered).status == 413
-        read = b""
-        while connection.body is not None and (piece := await connection.body.read()):
-            read += piece
-    assert read == body
+        with pytest.raises(UpstreamDisconnected):
+            await whole_body(connection)
 
 
-async def test_in_plain_text_also_if_that_came_as_the_piece_was_on_its_way() -> None:
-    async with connected(ANSWER, over_tls=False) as (connection, vendor):
-        answered = connection.begin(expects_body=True)
-        connection.offer(bytes(100))  # Goes out at the end of the turn.
-        vendor.answer_and_reset()
-        assert (await answered).status == 413
+@pytest.mark.parametrize("over_tls", [False, True])
+@pytest.mark.parametrize("scheme", [Fixed, Holding])
+async def test_a_caller_is_told_of_it_in_the_middle_of_his_upload(over_tls: bool, scheme: type[Fixed]) -> None:
+    for _ in range(5):
+        async with reachable(refusal(b"no"), over_tls=over_tls, takes=1_000_000) as (pool, vendor):
+            vendor.may_answer.set()
+            async with serve(Route.to(Provider("acme", vendor.origin, "", scheme(), pool), "/a")) as proxy:
+                reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+                head = f"POST /a/x HTTP/1.1\r\nHost: 127.0.0.1:{proxy.port}\r\nContent-Length: 8000000\r\n\r\n"
+                writer.write(head.encode() + bytes(8_000_000))
+                async with asyncio.timeout(10):
+                    answer = await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(2)
+                writer.transport.abort()
+        assert (status(answer), answer[-2:]) == (413, b"no")
