@@ -14,6 +14,7 @@ from proxy.admin.status import StatusSnapshot
 from proxy.assembly import Assembly, assemble, token_store
 from proxy.clock import Clock, SystemClock
 from proxy.config.models import Settings
+from proxy.ending import Ending
 from proxy.gateway.gateway import Gateway
 from proxy.gateway.guard import Guard
 from proxy.gateway.trace import untold
@@ -76,6 +77,7 @@ class App:
         self._readings = Readings(self._clocks, self._snapshot, self._serving, log_to)
         self.metrics.show(lambda: self._readings.of(self._assembly), self._gateway.in_flight_by_route)
         self._tending = Tending(self.pulse, self.tokens, self.clock)
+        self._ending = Ending()
 
     @property
     def address(self) -> str:
@@ -115,21 +117,18 @@ class App:
             },
         )
 
+    def heed_signals(self) -> None:
+        """To be called before the start."""
+        self._ending.heed()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+
     async def run_until_stopped(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; another of them ends that at once. SIGHUP reloads."""
-        loop, stopped, hurried = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-
-        def told_to_stop() -> None:
-            (hurried if stopped.is_set() else stopped).set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
-        await stopped.wait()
+        await self._ending.is_wanted.wait()
         server = self._settings.server
         log.info("stopping", extra={"drain_seconds": server.drain_timeout})
         stopping = asyncio.create_task(self.stop(server.drain_timeout, server.drain_delay or 0.0))
-        hurry = asyncio.create_task(hurried.wait())
+        hurry = asyncio.create_task(self._ending.is_urgent.wait())
         await asyncio.wait((stopping, hurry), return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             log.warning("stopping at once; what is still under way is cut off")
@@ -138,6 +137,7 @@ class App:
         with suppress(asyncio.CancelledError):
             await stopping
         log.info("stopped")
+        self._ending.disregard()
 
     async def stop(self, drain_seconds: float, delay: float = 0.0) -> None:
         """Go on for `delay`, then accept no more connections and let what is under way end; close everything.

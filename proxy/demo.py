@@ -36,6 +36,7 @@ async def run_demo(
     """
     async with Sandbox(token_lifetime=_TOKEN_SECONDS) as sandbox:
         app = App(demo_settings(sandbox, environ, overrides), log)
+        app.heed_signals()
         await app.start()
         here = None
         if app.admin_address is not None:

@@ -86,7 +86,7 @@ class Serving:
         self.is_ending = True
         await asyncio.sleep(delay)
         self._gateway.is_draining = True
-        self._listener.stop_accepting()
+        await self._listener.stop_accepting()
         try:
             async with asyncio.timeout(seconds):
                 await self._listener.farewell()
@@ -98,7 +98,7 @@ class Serving:
     async def close_callers(self) -> None:
         """End every connection of callers at once."""
         self._gateway.is_draining = True
-        self._listener.stop_accepting()
+        await self._listener.stop_accepting()
         await self._listener.shutdown(_CUT_OFF_SECONDS)
 
     async def close_admin(self) -> None:

@@ -50,6 +50,7 @@ def run(config: str | None, listen: str | None, admin: str | None) -> None:
 
     async def serve_traced(tracing: Tracing | None) -> None:
         app = App(settings, log, read=read, passed=passed, tracing=tracing)
+        app.heed_signals()
         await app.start()
         app.announce()
         _set_garbage_aside()

@@ -18,6 +18,8 @@ _CUT_OFF_SECONDS = 0.1
 # How long callers who are connected may still begin a request when everything ends, and how often that is looked at.
 _FAREWELL_SECONDS = 0.25
 _FAREWELL_LOOKS = 25
+# Whom asyncio's own loop lets in is a connection some turns later, unless the server was closed meanwhile.
+_TURNS_TO_CONNECT = 5
 # How long complete answers may take to reach slow callers when everything ends, and how often that is looked at.
 _DELIVERY_SECONDS = 5.0
 _DELIVERY_LOOKS = 250
@@ -94,8 +96,14 @@ class Listener(Server):
                 server = await loop.create_server(self, sock=each, backlog=_BACKLOG)
             self._listening.append(server)
 
-    def stop_accepting(self) -> None:
+    async def stop_accepting(self) -> None:
         """Close the listening socket; callers who are in the kernel's queue for it are not turned away."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.BaseEventLoop):
+            for sock in [sock for server in self._listening for sock in server.sockets]:
+                loop.remove_reader(sock.fileno())
+            for _ in range(_TURNS_TO_CONNECT):
+                await asyncio.sleep(0)
         for server in self._listening:
             server.close()
         if self._spare is not None:
@@ -124,7 +132,7 @@ class Listener(Server):
 
     async def close(self) -> None:
         """End every connection; a request that is still under way is cut off."""
-        self.stop_accepting()
+        await self.stop_accepting()
         for sock in self._queued:
             sock.close()
         await self._deliver()

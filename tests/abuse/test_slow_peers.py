@@ -320,7 +320,7 @@ async def test_a_stop_turns_nobody_away_who_is_connected(is_busy: bool) -> None:
         else:
             callers = [connected(port) for _ in range(20)]  # The loop had no turn to accept them.
         gateway.is_draining = True
-        listener.stop_accepting()
+        await listener.stop_accepting()
         with pytest.raises(ConnectionRefusedError):
             connected(port)
         request = f"GET /a/x HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()

@@ -44,7 +44,7 @@ async def test_whoever_stops_leaves_the_socket_of_a_successor_alone(tmp_path: Pa
     async with RawUpstream() as vendor:
         first = await begin(vendor)
         assert path.stat().st_mode & 0o777 == 0o600
-        first.stop_accepting()
+        await first.stop_accepting()
         second = await begin(vendor)
         await first.close()
         reader, writer = await asyncio.open_unix_connection(path)

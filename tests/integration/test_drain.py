@@ -172,6 +172,16 @@ async def test_what_takes_longer_than_its_time_is_cut_off_and_does_not_look_whol
         await drain.written("the time to drain is over")
 
 
+async def test_signals_that_keep_coming_do_not_make_its_end_a_failure(tmp_path: Path) -> None:
+    """Some supervisors repeat theirs until the process is gone."""
+    async with draining(tmp_path) as drain:
+        async with asyncio.timeout(20):
+            while drain.proxy.process.poll() is None:
+                drain.signal()
+                await asyncio.sleep(0.001)
+        assert await drain.code() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_it_at_once(number: int, tmp_path: Path) -> None:
     async with draining(tmp_path) as drain:
