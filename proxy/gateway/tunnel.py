@@ -9,6 +9,7 @@ middle of a frame.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from math import inf
 
 from proxy.errors import UpstreamError
@@ -72,7 +73,7 @@ class Tunnel:
             caller.last_words = None
             self._deadline.close()
             sending.cancel()
-            self._connection.close()
+            self._let_go(from_caller)
 
     async def _receive(self) -> None:
         caller = self._caller
@@ -111,6 +112,17 @@ class Tunnel:
         except (CallerGone, UpstreamError):
             # Whoever it was, the other direction has ended with it.
             pass
+
+    def _let_go(self, from_caller: Incoming) -> None:
+        """Of a caller who said all that he wanted to say, and hung up, the vendor still gets the end of it."""
+        connection = self._connection
+        if not from_caller.is_complete:
+            connection.close()
+            return
+        with suppress(BadMessage, UpstreamError):
+            while piece := from_caller.take():
+                connection.write(piece if self._subscription is None else self._subscription.pass_on(piece))
+        connection.end(_HALF_CLOSED_SECONDS)
 
     @property
     def _is_awaited(self) -> bool:

@@ -182,7 +182,7 @@ class UpstreamConnection(asyncio.Protocol):
         When a write has failed the answer is still with the kernel, and from now on it is read there, over TLS too.
         """
         if self.raw is not None and self._last_words is None and not self.raw.is_closing():
-            self._last_words = LastWords(self.raw)
+            self._last_words = LastWords(self.raw, self._has_sent)
 
     def write_eof(self) -> None:
         """Tell the vendor that nothing more will be written, where the connection can (TLS cannot)."""
@@ -193,7 +193,9 @@ class UpstreamConnection(asyncio.Protocol):
     def unsent(self) -> int:
         """How many bytes the vendor's machine has not taken yet, as far as that can be told."""
         transport = self._transport
-        return 0 if transport is None else transport.get_write_buffer_size() + _in_kernel(self.socket)
+        if transport is None:
+            return 0
+        return self._outgoing.waiting() + transport.get_write_buffer_size() + _in_kernel(self.socket)
 
     async def drain(self) -> None:
         """Wait while the vendor takes no more."""
@@ -239,6 +241,14 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = now
         return True
 
+    def end(self, seconds: float) -> None:
+        """End the connection when all that was written has gone out, or after so many seconds."""
+        self._should_close = True
+        self.deadline.set(seconds)
+        if self._transport is not None:
+            self._outgoing.flush()
+            self._transport.close()
+
     def close(self) -> None:
         """End the connection at once; what was not written is lost."""
         self._should_close = True
@@ -274,7 +284,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._was_ended = self._transport is not None and said_farewell(self._transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if isinstance(exc, ConnectionError) and self.raw is None:
+        if isinstance(exc, ConnectionError) and self.raw is None and self._has_sent():
             self._read_last_words()
         self._transport = self.raw = self._last_words = None
         self.writing_paused = False
@@ -289,12 +299,21 @@ class UpstreamConnection(asyncio.Protocol):
             body.part()
         self.on_lost(self)
 
+    def _has_sent(self) -> bool:
+        """Whether something of the request has left: that a kept connection was over the first write finds out."""
+        return not self.is_reused or self._bytes_seen or self._outgoing.flushes > self._begun_at + 1
+
     def _read_last_words(self) -> None:
         sock = self.socket
-        if sock is not None:
-            with suppress(OSError):
-                while self._answer is not None and self._is_reading and (data := os.read(sock.fileno(), MUCH)):
-                    self.data_received(data)
+        if sock is None:
+            return
+        with suppress(OSError):
+            while self._answer is not None and self._is_reading:
+                data = os.read(sock.fileno(), MUCH)
+                if not data:
+                    self._was_ended = True
+                    return
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         self.writing_paused = True
@@ -329,6 +348,10 @@ class UpstreamConnection(asyncio.Protocol):
             if head.status >= 200 or (head.status == 101 and self._may_switch):
                 return self._take(head, data)
             self._interim += 1
+            if head.should_close:
+                # Of the answer that follows the parser would hold that it comes too late.
+                self._should_close = True
+                self._heads.begin_anew()
             if head.status == 101 or head.status < 100 or self._interim > MAX_INTERIM:
                 self._fail(UpstreamProtocolError)
                 return b""

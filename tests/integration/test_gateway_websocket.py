@@ -10,14 +10,18 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha1
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 
-from proxy.gateway.route import Route
+from proxy.gateway.route import Provider, Route
 from proxy.schemes.base import Injection, OutboundRequest
+from proxy.upstream.dialing import Dialer
+from proxy.upstream.origin import split_url
+from proxy.upstream.pool import UpstreamPool
 from proxy.wire.frames import FrameBounds, client_text, frame_head, masked
 from tests.raw_upstream import OK, RawUpstream, Received
 from tests.served import CANARY, Fixed, Served, provider, serve, status
@@ -401,6 +405,28 @@ async def test_a_caller_who_hangs_up_ends_the_vendors_connection() -> None:
             await ended.wait()
         await until(lambda: proxy.passages)
     assert (proxy.passages[0].status, proxy.passages[0].error) == (101, None)
+
+
+async def test_what_a_caller_sent_before_he_hung_up_reaches_a_vendor_who_is_slow_to_read(tmp_path: Path) -> None:
+    size, took = 500_000, 0
+
+    async def slow(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal took
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: not proxy.listener.connections)
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        while piece := await reader.read(65536):
+            took += len(piece)
+
+    vendor = vendor_that(slow)
+    # Of a socket that is a file the kernel keeps little.
+    vendor.path = str(tmp_path / "vendor")
+    origin, _ = split_url("http://127.0.0.1:1")
+    pool = UpstreamPool(Dialer(origin, None, 2.0, vendor.path))
+    async with vendor, serve(Route.to(Provider("acme", origin, "", Fixed(), pool), "/a")) as proxy:
+        async with shaken(proxy.port, head_of(proxy, *WISH)) as (_, _, writer):
+            writer.write(bytes(size))
+        await until(lambda: took == size)
 
 
 async def test_a_vendor_who_resets_is_shown_to_the_caller_as_a_reset() -> None:
