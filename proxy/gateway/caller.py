@@ -12,6 +12,7 @@ import socket
 import struct
 from asyncio import Transport
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import cast
 
 from proxy.errors import CallerTooSlow, HeadersTooLarge, MalformedRequest, ProxyError, TargetTooLong
@@ -178,7 +179,7 @@ class CallerConnection(RequestHandler):
     # --- asyncio.Protocol -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As aiohttp's, but for TCP_NODELAY and SO_KEEPALIVE, which the listening socket hands down."""
+        """As aiohttp's, but the listening socket hands down TCP_NODELAY and SO_KEEPALIVE, and no task begins yet."""
         assert self._manager is not None
         self.transport = made = cast(Transport, transport)
         self._manager.connection_made(self, made)
@@ -299,7 +300,7 @@ class CallerConnection(RequestHandler):
             return
         self.head = head
         if head.message.upgrade:
-            self._heads.forget_upgrade()
+            self._heads.begin_anew()
         if head.has_body:
             behind = self._begin_body(head, behind)
         self.is_busy = True
@@ -371,7 +372,8 @@ class CallerConnection(RequestHandler):
         self._resume_transport_reading()
         self._outgoing.flush()
         if transport.can_write_eof():
-            transport.write_eof()
+            with suppress(OSError):  # asyncio's own loop tells so that the caller has hung up already.
+                transport.write_eof()
 
     def _look_after_caller(self, look: int) -> None:
         """Whoever hung up need not be waited for: the vendor's work for nobody ends too."""

@@ -28,7 +28,7 @@ Take = Callable[[Row], Any]
 Make = Callable[[Row, SigningHead], bytes | int]
 See = Callable[[Row], None]
 
-# A row begins with these, whether or not there is a place for them, and ends with the signature.
+# A row begins with these, whether or not there is a place for them, and ends with the signature, as it is or quoted.
 _FIRST = (b"body", b"timestamp_ms", b"token")
 _BODY, _MOMENT, _ = range(len(_FIRST))
 _SIGNATURE = b"signature"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
@@ -15,10 +16,14 @@ MUCH = 256 * 1024
 
 
 class LastWords(asyncio.BufferedProtocol):
-    """Stands between a transport and the TLS that it carries, until `end`: what is left is read before TLS ends."""
+    """Stands between a transport and the TLS that it carries, until `end`: what is left is read before TLS ends.
 
-    def __init__(self, raw: asyncio.Transport) -> None:
+    `are_of_use` says whether what the vendor said can be an answer.
+    """
+
+    def __init__(self, raw: asyncio.Transport, are_of_use: Callable[[], bool]) -> None:
         self._raw = raw
+        self._are_of_use = are_of_use
         self._tls = cast(asyncio.BufferedProtocol, raw.get_protocol())
         raw.set_protocol(self)
 
@@ -42,7 +47,7 @@ class LastWords(asyncio.BufferedProtocol):
         self._tls.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if isinstance(exc, ConnectionError):
+        if isinstance(exc, ConnectionError) and self._are_of_use():
             self._read()
         self._tls.connection_lost(exc)
 

@@ -101,6 +101,7 @@ class UpstreamPool:
         try:
             connection.raw = await self._dialer.dial(connection)
         except BaseException:
+            connection.close()
             self._forget(connection)
             raise
         return connection
@@ -116,6 +117,7 @@ class UpstreamPool:
         try:
             connection.raw = await self._dialer.dial(connection)
         except BaseException:
+            connection.close()
             self._apart.discard(connection)
             raise
         return connection

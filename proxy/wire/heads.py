@@ -145,10 +145,9 @@ class HeadReader(Generic[Message, Head]):
                 raise BadHttpMessage("several spaces in a request line")
             self._first_line = None if end else line
 
-    def forget_upgrade(self) -> None:
-        """The protocol is not switched: what follows is the next message."""
-        if self._parser is not None:
-            self._parser.set_upgraded(False)
+    def begin_anew(self) -> None:
+        """The next message follows, though the last one said that the protocol is switched or the connection ends."""
+        self._parser = None
 
     def _feed(self, data: bytes) -> Any:
         parser = self._parser

@@ -75,6 +75,10 @@ class Outgoing:
         """Forget what waits."""
         self._first, self._rest, self._size = b"", [], 0
 
+    def waiting(self) -> int:
+        """Bytes that were not handed over yet."""
+        return self._size
+
     def is_empty(self) -> bool:
         """Whether all of it has gone to the kernel."""
         return not self._first and not self.transport.get_write_buffer_size()

@@ -17,7 +17,7 @@ from proxy.wire.heads import request_heads, response_heads
 
 # What `proxy.gateway.caller` uses of aiohttp's connection.
 _NAMES = (
-    "_close", "_drain_helper", "_force_close", "_loop", "_manager", "_parser", "_pause_transport_reading", "_paused",
+    "_close", "_drain_helper", "_force_close", "_loop", "_manager", "_pause_transport_reading", "_paused",
     "_resume_transport_reading", "_task_handler", "_waiter", "close", "force_close", "start", "transport",
 )  # fmt: skip
 _LIMITS = {"max_line": 100, "max_field": 101, "max_fields": 3, "max_head": 1000}

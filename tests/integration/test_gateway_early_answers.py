@@ -18,7 +18,7 @@ import trustme
 
 from proxy.errors import UpstreamDisconnected
 from proxy.gateway.route import Provider, Route
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection import StaleConnection, UpstreamConnection
 from proxy.upstream.dialing import Dialer
 from proxy.upstream.origin import split_url
 from proxy.upstream.pool import UpstreamPool
@@ -36,6 +36,7 @@ class Hasty(Thread):
         self._takes = takes
         self._context = context
         self._listening = socket.create_server(("127.0.0.1", 0))
+        self.ends_first = False
         self.is_connected, self.may_answer, self._has_reset = Event(), Event(), Event()
         scheme, port = "http" if context is None else "https", self._listening.getsockname()[1]
         self.origin, _ = split_url(f"{scheme}://localhost:{port}")
@@ -50,6 +51,8 @@ class Hasty(Thread):
             self._takes -= len(connection.recv(65536))
         self.may_answer.wait(10)
         connection.sendall(self._answer)
+        if self.ends_first:
+            connection.shutdown(socket.SHUT_WR)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
         self._has_reset.set()
@@ -122,6 +125,31 @@ async def test_half_an_answer_behind_a_reset_is_no_whole_one(over_tls: bool) -> 
         assert (await answered).status == 413
         with pytest.raises(UpstreamDisconnected):
             await whole_body(connection)
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_what_a_vendor_says_as_he_ends_a_kept_connection_answers_nothing(over_tls: bool) -> None:
+    """Some say 408 to a connection that was idle for too long. The request that has not left may go on another one."""
+    async with reachable(refusal(b""), over_tls=over_tls) as (pool, vendor):
+        connection = await connected(pool, vendor)
+        connection.is_reused = True
+        answered = connection.begin(expects_body=True)
+        connection.hear_last_words()
+        connection.write(b"GET / HTTP/1.1\r\n\r\n")
+        vendor.answer_and_reset()
+        with pytest.raises(StaleConnection):
+            await answered
+
+
+async def test_a_body_that_the_vendor_ended_before_he_reset_is_whole() -> None:
+    async with reachable(b"HTTP/1.1 413 X\r\n\r\nno", over_tls=False) as (pool, vendor):
+        vendor.ends_first = True
+        connection = await connected(pool, vendor)
+        answered = connection.begin(expects_body=True)
+        vendor.answer_and_reset()
+        connection.offer(bytes(PIECE))
+        assert (await answered).status == 413
+        assert await whole_body(connection) == b"no"
 
 
 @pytest.mark.parametrize("over_tls", [False, True])

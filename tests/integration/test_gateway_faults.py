@@ -268,7 +268,50 @@ async def test_a_body_that_broke_before_a_byte_was_relayed_is_a_502() -> None:
     assert b"X-AuthProxy-Error: upstream_disconnected" in answer
 
 
+async def test_an_interim_answer_that_says_close_ends_the_connection_and_not_the_answer() -> None:
+    """However often the final answer was seen before."""
+
+    async def respond(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(OK)
+
+    async with RawUpstream(respond=respond) as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        answers = [await proxy.ask("GET /a/x") for _ in range(4)]
+    assert [status(answer) for answer in answers] == [200] * 4
+    assert vendor.connections == 4
+
+
 # --- The caller -------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_read_behind_what_was_refused() -> None:
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        async with calling(proxy) as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\n\n")
+            assert status(await reader.read()) == 400
+            writer.write(request_head(proxy, line="GET /a/x"))
+            await until(lambda: not proxy.listener.connections)
+    assert vendor.requests == []
+
+
+async def test_a_caller_who_ends_in_the_middle_of_a_head_is_not_waited_for() -> None:
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        async with calling(proxy) as (reader, writer):
+            writer.write(request_head(proxy, line="GET /a/x") + b"GET /a/y")
+            writer.write_eof()
+            assert (await reader.read()).endswith(b"ok")
+
+
+async def test_a_caller_who_is_refused_and_gone_leaves_no_complaint(caplog: pytest.LogCaptureFixture) -> None:
+    async with RawUpstream() as vendor, serve(Route.to(provider(vendor.url), "/a")) as proxy:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", proxy.port)) as caller:
+                caller.sendall(request_head(proxy, "Content-Length: 9", line="POST /none") + b"abc")
+            while len(proxy.passages) == 0 or proxy.listener.connections:
+                await asyncio.sleep(0)
+    assert caplog.records == []
 
 
 async def test_a_body_that_turns_out_malformed_is_a_400_at_once() -> None:

@@ -117,4 +117,3 @@ def test_a_head_that_was_read_before_takes_no_parser(loop: asyncio.AbstractEvent
 
     reader: Any = HeadReader(new_parser, seen, memory, 400, is_strict=True)
     assert reader.read(octets + b"behind") == (first[0], b"behind")
-    reader.forget_upgrade()
