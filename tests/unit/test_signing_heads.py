@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -107,11 +110,12 @@ def test_long_heads_are_not_kept(more: int, is_kept: bool) -> None:
     assert (heads.of(request) is heads.of(request)) == is_kept
 
 
-@pytest.mark.parametrize("place", ["message", "query", "headers"])
+@pytest.mark.parametrize("place", ["message", "hmac", "query", "headers"])
 def test_a_secret_file_that_changes_is_taken_for_the_next_signature(place: str, tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("one")
-    changing = {"message": Template.parse("{{v}}")} if place == "message" else {place: templates(V="{{v}}")}
+    messages = {"message": "{{v}}", "hmac": "{{hmac.v}}"}
+    changing = {"message": Template.parse(messages[place])} if place in messages else {place: templates(V="{{v}}")}
     clock = FakeClock(wall=1_700_000_000.0)
     request = OutboundRequest("GET", "https://a.test", "/")
 
@@ -123,6 +127,15 @@ def test_a_secret_file_that_changes_is_taken_for_the_next_signature(place: str, 
         path.write_text(text)
         clock.advance(2.0)
         assert signed(old, request) == signed(scheme(clock, **keys(Template((f"a {text}",)))), request)
+
+
+def test_a_signature_in_the_query_is_percent_encoded() -> None:
+    message = "m"
+    while not {"+", "/"} <= set(signature := b64encode(hmac.new(b"k", message.encode(), "sha256").digest()).decode()):
+        message += "m"
+    made = scheme(FakeClock(), message=Template.parse(message), headers={}, query=templates(s="{{signature}}"))
+    injection = signed(made, OutboundRequest("GET", "https://a.test", "/"))
+    assert injection.added.decode() == f"s={quote(signature, safe='')}"
 
 
 @pytest.mark.parametrize("is_changing", [False, True])
