@@ -305,15 +305,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _read_last_words(self) -> None:
         sock = self.socket
-        if sock is None:
-            return
-        with suppress(OSError):
-            while self._answer is not None and self._is_reading:
-                data = os.read(sock.fileno(), MUCH)
-                if not data:
-                    self._was_ended = True
-                    return
-                self.data_received(data)
+        if sock is not None:
+            with suppress(OSError):
+                # Behind the last of them the kernel tells of an end of file, whoever it was that ended the connection.
+                while self._answer is not None and self._is_reading and (data := os.read(sock.fileno(), MUCH)):
+                    self.data_received(data)
 
     def pause_writing(self) -> None:
         self.writing_paused = True

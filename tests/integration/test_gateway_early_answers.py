@@ -36,7 +36,6 @@ class Hasty(Thread):
         self._takes = takes
         self._context = context
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.ends_first = False
         self.is_connected, self.may_answer, self._has_reset = Event(), Event(), Event()
         scheme, port = "http" if context is None else "https", self._listening.getsockname()[1]
         self.origin, _ = split_url(f"{scheme}://localhost:{port}")
@@ -51,8 +50,6 @@ class Hasty(Thread):
             self._takes -= len(connection.recv(65536))
         self.may_answer.wait(10)
         connection.sendall(self._answer)
-        if self.ends_first:
-            connection.shutdown(socket.SHUT_WR)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
         self._has_reset.set()
@@ -141,15 +138,22 @@ async def test_what_a_vendor_says_as_he_ends_a_kept_connection_answers_nothing(o
             await answered
 
 
-async def test_a_body_that_the_vendor_ended_before_he_reset_is_whole() -> None:
-    async with reachable(b"HTTP/1.1 413 X\r\n\r\nno", over_tls=False) as (pool, vendor):
-        vendor.ends_first = True
+@pytest.mark.parametrize("over_tls", [False, True])
+@pytest.mark.parametrize("size", [0, PIECE])
+async def test_a_body_that_only_the_connections_end_would_end_is_not_ended_by_a_reset(
+    over_tls: bool, size: int
+) -> None:
+    """Whether a write finds it out or a read."""
+    async with reachable(b"HTTP/1.1 413 X\r\n\r\nno", over_tls=over_tls) as (pool, vendor):
         connection = await connected(pool, vendor)
         answered = connection.begin(expects_body=True)
+        connection.hear_last_words()
         vendor.answer_and_reset()
-        connection.offer(bytes(PIECE))
+        if size:
+            connection.offer(bytes(size))
         assert (await answered).status == 413
-        assert await whole_body(connection) == b"no"
+        with pytest.raises(UpstreamDisconnected):
+            await whole_body(connection)
 
 
 @pytest.mark.parametrize("over_tls", [False, True])
