@@ -100,8 +100,7 @@ class Tunnel:
         connection = self._connection
         try:
             while piece := await from_caller.read():
-                self._counted.bytes_read += len(piece)
-                connection.write(piece if self._subscription is None else self._subscription.pass_on(piece))
+                self._pass_on(piece)
                 self._touch()
                 await connection.drain()
             connection.write_eof()
@@ -113,6 +112,10 @@ class Tunnel:
             # Whoever it was, the other direction has ended with it.
             pass
 
+    def _pass_on(self, piece: bytes) -> None:
+        self._counted.bytes_read += len(piece)
+        self._connection.write(piece if self._subscription is None else self._subscription.pass_on(piece))
+
     def _let_go(self, from_caller: Incoming) -> None:
         """Of a caller who said all that he wanted to say, and hung up, the vendor still gets the end of it."""
         connection = self._connection
@@ -121,7 +124,7 @@ class Tunnel:
             return
         with suppress(BadMessage, UpstreamError):
             while piece := from_caller.take():
-                connection.write(piece if self._subscription is None else self._subscription.pass_on(piece))
+                self._pass_on(piece)
         connection.end(_HALF_CLOSED_SECONDS)
 
     @property

@@ -89,6 +89,18 @@ async def connected(pool: UpstreamPool, vendor: Hasty) -> UpstreamConnection:
     return connection
 
 
+async def refused(pool: UpstreamPool, vendor: Hasty, size: int) -> UpstreamConnection:
+    """A connection whose vendor answered and reset it before these bytes of a body were written."""
+    connection = await connected(pool, vendor)
+    answered = connection.begin(expects_body=True)
+    connection.hear_last_words()
+    vendor.answer_and_reset()
+    if size:
+        connection.offer(bytes(size))
+    assert (await answered).status == 413
+    return connection
+
+
 async def whole_body(connection: UpstreamConnection) -> bytes:
     octets = b""
     while connection.body is not None and (piece := await connection.body.read()):
@@ -102,24 +114,14 @@ async def whole_body(connection: UpstreamConnection) -> bytes:
 async def test_who_answers_early_and_resets_has_answered(over_tls: bool, body: bytes, size: int) -> None:
     """Also where what is written goes out at the end of the turn."""
     async with reachable(refusal(body), over_tls=over_tls) as (pool, vendor):
-        connection = await connected(pool, vendor)
-        answered = connection.begin(expects_body=True)
-        connection.hear_last_words()
-        vendor.answer_and_reset()
-        connection.offer(bytes(size))
-        assert (await answered).status == 413
+        connection = await refused(pool, vendor, size)
         assert await whole_body(connection) == body
 
 
 @pytest.mark.parametrize("over_tls", [False, True])
 async def test_half_an_answer_behind_a_reset_is_no_whole_one(over_tls: bool) -> None:
     async with reachable(refusal(b"12345")[:-1], over_tls=over_tls) as (pool, vendor):
-        connection = await connected(pool, vendor)
-        answered = connection.begin(expects_body=True)
-        connection.hear_last_words()
-        vendor.answer_and_reset()
-        connection.offer(bytes(PIECE))
-        assert (await answered).status == 413
+        connection = await refused(pool, vendor, PIECE)
         with pytest.raises(UpstreamDisconnected):
             await whole_body(connection)
 
@@ -145,13 +147,7 @@ async def test_a_body_that_only_the_connections_end_would_end_is_not_ended_by_a_
 ) -> None:
     """Whether a write finds it out or a read."""
     async with reachable(b"HTTP/1.1 413 X\r\n\r\nno", over_tls=over_tls) as (pool, vendor):
-        connection = await connected(pool, vendor)
-        answered = connection.begin(expects_body=True)
-        connection.hear_last_words()
-        vendor.answer_and_reset()
-        if size:
-            connection.offer(bytes(size))
-        assert (await answered).status == 413
+        connection = await refused(pool, vendor, size)
         with pytest.raises(UpstreamDisconnected):
             await whole_body(connection)
 
